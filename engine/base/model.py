@@ -1,0 +1,66 @@
+"""From a base model's name to a local folder: the embedded model, a folder, or a hub id."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.base import embedded
+from engine.base.errors import TunesmithError
+
+EMBEDDED = embedded.NAME
+_NEEDED = ("config.json", "tokenizer_config.json", "tokenizer.json")
+
+
+def locate(name: str) -> Path:
+    """Return the local folder of a base model, made or fetched when it is not there yet.
+
+    Args:
+        name: `smollm2-135m-instruct` (comes with Tunesmith), a folder, or a Hugging Face id.
+
+    Raises:
+        TunesmithError: The model cannot be had, or the folder is no model.
+    """
+    if name == EMBEDDED:
+        return embedded.folder()
+    local = Path(name).expanduser()
+    return _checked(local.resolve() if local.is_dir() else _from_hub(name))
+
+
+def is_local(name: str) -> bool:
+    """Say whether a base model can be used at once, with nothing to fetch."""
+    return name == EMBEDDED or Path(name).expanduser().is_dir()
+
+
+def _checked(folder: Path) -> Path:
+    missing = [file for file in _NEEDED if not (folder / file).is_file()]
+    if missing:
+        raise TunesmithError(
+            f"This folder is no usable model: {', '.join(missing)} missing.",
+            "Save model and fast tokenizer into it with `save_pretrained`.",
+            str(folder),
+        )
+    if not any(folder.glob("*.safetensors")):
+        raise TunesmithError(
+            "This model has no safetensors weights; other formats can run code when opened.",
+            "Convert it with `save_pretrained(..., safe_serialization=True)`.",
+            str(folder),
+        )
+    return folder
+
+
+def _from_hub(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(
+            snapshot_download(
+                name, allow_patterns=["*.json", "*.safetensors", "*.jinja", "*.model"]
+            )
+        )
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise TunesmithError(
+            f"The base model {name} is neither a folder here nor to be had from the hub.",
+            f"Check the name and the network, or use {EMBEDDED}, which comes with Tunesmith.",
+            name,
+        ) from error

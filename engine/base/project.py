@@ -1,0 +1,121 @@
+"""`project.yaml`: the objective, the data, the base model and the target, checked when read."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from engine.base.errors import UsageError
+from engine.base.files import write_text
+from engine.base.paths import PROJECT_NAME, nearest
+from engine.base.settings import dump, parse, read_yaml
+
+Task = Literal["extraction", "classification", "free"]
+Target = Literal["llama.cpp", "vllm", "ollama"]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What the model shall do, and how its success is measured.
+
+    Attributes:
+        task: The kind of task; it sets the metrics.
+        instruction: The system prompt the tuned model is trained and served with; short.
+        prompt: The system prompt for the untuned base, which must be told everything.
+        output: The form of an answer.
+        fields: The keys of a JSON answer, in order; empty for text.
+        metric: The one primary metric, computed on the held-out test split.
+        threshold: The score from which the model is good enough to ship, 0 to 1.
+        minimum_effect: The smallest gain over the prompted base that is worth a model of its own.
+        valid_json: The guardrail: the least share of answers in the right form.
+    """
+
+    instruction: str
+    prompt: str
+    task: Task = "extraction"
+    output: Literal["json", "text"] = "json"
+    fields: tuple[str, ...] = ()
+    metric: Literal["exact_match"] = "exact_match"
+    threshold: float = 0.8
+    minimum_effect: float = 0.05
+    valid_json: float = 0.98
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Where the rows come from.
+
+    Attributes:
+        sources: JSONL files, relative to the project folder.
+        golden: A JSONL file of hard rows that no training may ever read; empty for none.
+        test: Share of the clean rows held out for the verdict.
+        validation: Share of the clean rows held out for advice and for watching the training.
+        pii: What to do with e-mail addresses, phone numbers and keys found in a row.
+    """
+
+    sources: tuple[str, ...]
+    golden: str = ""
+    test: float = 0.15
+    validation: float = 0.10
+    pii: Literal["mask", "drop", "keep"] = "mask"
+
+
+@dataclass(frozen=True)
+class Project:
+    """One `project.yaml`.
+
+    Attributes:
+        name: A short name; runs are called after it.
+        objective: What the model shall do.
+        data: Where the rows come from.
+        base_model: A catalogue name, a Hugging Face id or a local folder.
+        recipe: The name of a file in `recipes/`, without `.yaml`.
+        settings: Recipe values overridden for this project.
+        goal: What counts most when two answers are possible.
+        target: Where the model will run.
+        exports: The GGUF types to export, best quality first.
+        seed: The seed of the split, the training order and the sampling.
+    """
+
+    name: str
+    objective: Objective
+    data: DataSettings
+    base_model: str = "smollm2-135m-instruct"
+    recipe: str = "sft-lora"
+    settings: dict[str, str | int | float | bool] = field(default_factory=dict)
+    goal: Literal["quality", "latency", "domain", "safety"] = "quality"
+    target: Target = "llama.cpp"
+    exports: tuple[str, ...] = ("F16", "Q8_0", "Q6_K")
+    seed: int = 42
+
+
+def load(folder: Path) -> Project:
+    """Read and check the `project.yaml` of a folder; report every fault at once."""
+    path = folder / PROJECT_NAME
+    if not path.is_file():
+        raise UsageError(
+            "There is no project here.",
+            "Make one with `tunesmith init`, or name its folder with --project DIR.",
+            str(path),
+        )
+    return parse(read_yaml(path), Project, str(path))
+
+
+def save(project: Project, folder: Path) -> Path:
+    """Write `project.yaml` in one step; return its path."""
+    path = folder / PROJECT_NAME
+    write_text(path, dump(asdict(project)))
+    return path
+
+
+def find(explicit: Path | None = None) -> Path:
+    """Return the project folder: the one named, or the nearest from here upwards."""
+    folder = explicit.expanduser().resolve() if explicit else nearest(PROJECT_NAME)
+    if folder is None or not (folder / PROJECT_NAME).is_file():
+        raise UsageError(
+            "There is no project here.",
+            "Go to its folder, name it with --project DIR, or make one with `tunesmith init`.",
+            str(folder or Path.cwd()),
+        )
+    return folder

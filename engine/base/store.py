@@ -1,0 +1,139 @@
+"""`runs.db`: the one record of everything, and the only place that opens SQLite.
+
+WAL mode: readers never block the writer, the writer never blocks readers. Many processes share the
+file (workers, viewers); each opens its own `Store`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from engine.base.errors import TunesmithError
+from engine.base.paths import STORE_NAME
+
+SCHEMA_VERSION = 1
+Row = sqlite3.Row
+Value = str | int | float | None
+
+
+class Store:
+    """A connection to the `runs.db` of one workspace, safe to share between threads.
+
+    Args:
+        workspace: The folder of `runs.db`; it is made, and the schema migrated, when needed.
+
+    Raises:
+        TunesmithError: The file is not a store, was written by a newer version, or is damaged.
+    """
+
+    def __init__(self, workspace: Path) -> None:
+        self.workspace = workspace
+        self.path = workspace / STORE_NAME
+        self._lock = threading.RLock()
+        try:
+            workspace.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(
+                self.path, timeout=30, check_same_thread=False, isolation_level=None
+            )
+            self._connection.row_factory = sqlite3.Row
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._migrate()
+            self._connection.execute("PRAGMA foreign_keys = ON")
+        except (sqlite3.Error, OSError) as error:
+            raise TunesmithError(
+                f"The store cannot be opened ({error}).",
+                "Name another folder with --workspace, or move the file away and start anew.",
+                str(self.path),
+            ) from error
+
+    def _migrate(self) -> None:
+        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            raise TunesmithError(
+                f"This store has schema {version}; this Tunesmith knows up to {SCHEMA_VERSION}.",
+                "Update Tunesmith, or name another folder with --workspace.",
+                str(self.path),
+            )
+        if version < SCHEMA_VERSION:
+            from engine.base.schema import migrate
+
+            migrate(self._connection)
+
+    def rows(self, sql: str, values: Sequence[Value] | Mapping[str, Value] = ()) -> list[Row]:
+        """Return all rows of a query."""
+        with self._lock:
+            return self._connection.execute(sql, values).fetchall()
+
+    def row(self, sql: str, values: Sequence[Value] | Mapping[str, Value] = ()) -> Row | None:
+        """Return the first row of a query, or None."""
+        with self._lock:
+            row: Row | None = self._connection.execute(sql, values).fetchone()
+            return row
+
+    def scalar(self, sql: str, values: Sequence[Value] | Mapping[str, Value] = ()) -> Any:
+        """Return the first column of the first row, or None."""
+        row = self.row(sql, values)
+        return None if row is None else row[0]
+
+    def execute(self, sql: str, values: Sequence[Value] | Mapping[str, Value] = ()) -> int:
+        """Run one statement; return how many rows it changed."""
+        with self._lock:
+            return self._connection.execute(sql, values).rowcount
+
+    def insert(self, table: str, record: Mapping[str, Value], *, replace: bool = False) -> int:
+        """Insert one record; return its integer row id."""
+        with self._lock:
+            cursor = self._connection.execute(
+                _insert(table, record, replace), tuple(record.values())
+            )
+            return cursor.lastrowid or 0
+
+    def insert_all(
+        self, table: str, records: Iterable[Mapping[str, Value]], *, replace: bool = False
+    ) -> None:
+        """Insert many records with equal keys in one transaction."""
+        batch = list(records)
+        if not batch:
+            return
+        with self.transaction():
+            self._connection.executemany(
+                _insert(table, batch[0], replace), [tuple(record.values()) for record in batch]
+            )
+
+    def update(self, table: str, key: int | str, changes: Mapping[str, Value]) -> int:
+        """Change columns of the row with this id; return 1 if it exists, else 0."""
+        columns = ", ".join(f'"{name}" = ?' for name in changes)
+        return self.execute(
+            f'UPDATE "{table}" SET {columns} WHERE id = ?',  # noqa: S608 - names are ours
+            (*changes.values(), key),
+        )
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make the statements of the block one transaction; a transaction may not be nested."""
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close the connection; the store cannot be used afterwards."""
+        with self._lock:
+            self._connection.close()
+
+
+def _insert(table: str, record: Mapping[str, Value], replace: bool) -> str:
+    columns = ", ".join(f'"{name}"' for name in record)
+    marks = ", ".join("?" * len(record))
+    verb = "INSERT OR REPLACE" if replace else "INSERT"
+    return f'{verb} INTO "{table}" ({columns}) VALUES ({marks})'

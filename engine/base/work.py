@@ -1,0 +1,131 @@
+"""What a stage holds while it works: progress, log, requests, heartbeat, device lock."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from engine.base import machine
+from engine.base.jobs import HEARTBEAT_SECONDS, get, started_at
+from engine.base.project import Project, load
+from engine.base.store import Store
+
+
+class Stopped(Exception):  # noqa: N818 - not an error: the user asked for it
+    """The user asked the job to stop, and it did, with its work saved."""
+
+
+class Work:
+    """A job, seen from inside its worker.
+
+    Attributes:
+        store: The workspace's store.
+        job_id: The job's row.
+        args: The arguments it was submitted with.
+        project_dir: The project's folder.
+        project: The project as it stood when the work began.
+        project_id: The project's row.
+        device: `cpu` or `gpu0`, once `device_lock` was entered.
+    """
+
+    def __init__(self, store: Store, job_id: int) -> None:
+        job = get(store, job_id)
+        self.store = store
+        self.job_id = job_id
+        self.kind: str = job["kind"]
+        self.args: dict[str, Any] = json.loads(job["args"])
+        self.project_dir = Path(self.args["project"])
+        self.project: Project = load(self.project_dir)
+        self.project_id = register(store, self.project_dir, self.project)
+        self.device = machine.read().device
+        store.update(
+            "jobs",
+            job_id,
+            {
+                "pid": os.getpid(),
+                "pid_started": started_at(os.getpid()),
+                "heartbeat": time.time(),
+                "project_id": self.project_id,
+            },
+        )
+
+    def progress(self, done: int, total: int, note: str) -> None:
+        """Say how far the work is; `note` names the present step in a few words."""
+        self.store.update("jobs", self.job_id, {"done": done, "total": total, "note": note})
+
+    def log(self, text: str, level: str = "info") -> None:
+        """Add a line to the job's log."""
+        self.store.insert(
+            "job_log", {"job_id": self.job_id, "at": time.time(), "level": level, "text": text}
+        )
+
+    def requested(self) -> str | None:
+        """Return what the user asked for: `stop`, `checkpoint` or None."""
+        value: str | None = self.store.scalar(
+            "SELECT request FROM jobs WHERE id = ?", (self.job_id,)
+        )
+        return value
+
+    def answered(self) -> None:
+        """Take back the request that was obeyed."""
+        self.store.update("jobs", self.job_id, {"request": None})
+
+    def check_stop(self) -> None:
+        """Raise `Stopped` when the user asked for it; call it between units of work."""
+        if self.requested() == "stop":
+            raise Stopped
+
+    @contextmanager
+    def device_lock(self) -> Iterator[None]:
+        """Hold this box's device; the kernel frees it when the process dies."""
+        with machine.device_lock(self.device).open("w") as lock:
+            if not _try_lock(lock.fileno()):
+                self.store.update("jobs", self.job_id, {"state": "waiting", "device": self.device})
+                while not _try_lock(lock.fileno()):
+                    self.check_stop()
+                    time.sleep(0.3)
+            self.store.update("jobs", self.job_id, {"state": "running", "device": self.device})
+            yield
+
+    @contextmanager
+    def heartbeat(self) -> Iterator[None]:
+        """Beat in a thread of its own, so that a busy worker still shows that it lives."""
+        over = threading.Event()
+
+        def beat() -> None:
+            while not over.wait(HEARTBEAT_SECONDS):
+                self.store.update("jobs", self.job_id, {"heartbeat": time.time()})
+
+        thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+
+def register(store: Store, folder: Path, project: Project) -> int:
+    """Return the id of a project's row; make or update the row."""
+    store.execute(
+        "INSERT INTO projects (name, path, task, base_model, created) VALUES (?, ?, ?, ?, ?) "
+        "ON CONFLICT(path) DO UPDATE SET name = excluded.name, task = excluded.task, "
+        "base_model = excluded.base_model",
+        (project.name, str(folder), project.objective.task, project.base_model, time.time()),
+    )
+    return int(store.scalar("SELECT id FROM projects WHERE path = ?", (str(folder),)))
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""From an objective and a dataset to advice and a resolved plan."""

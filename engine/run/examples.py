@@ -1,0 +1,64 @@
+"""Training examples: rows as token ids, with labels on the answer only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from engine.base.errors import TunesmithError
+from engine.data.rows import Row
+from engine.data.template import ChatTemplate
+
+IGNORED = -100  # the label that torch's cross entropy leaves out
+
+
+class Examples(NamedTuple):
+    """Rows ready for the trainer.
+
+    Attributes:
+        rows: One dict a row: `input_ids`, and `labels` of the same length.
+        cut: How many rows lost their end to the limit.
+        dropped: How many rows were left out because their prompt alone reaches the limit.
+    """
+
+    rows: list[dict[str, list[int]]]
+    cut: int
+    dropped: int
+
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens of each row."""
+        return [len(row["input_ids"]) for row in self.rows]
+
+
+def tokenise(
+    template: ChatTemplate, instruction: str, rows: Iterable[Row], max_length: int
+) -> Examples:
+    """Turn rows into examples; the loss counts the answer and its end-of-turn token only.
+
+    Args:
+        template: The base model's chat template.
+        instruction: The system prompt that the model is trained and served with.
+        rows: The rows of one split.
+        max_length: The longest example in tokens; what is longer loses its end.
+
+    Raises:
+        TunesmithError: No row is left.
+    """
+    examples: list[dict[str, list[int]]] = []
+    cut = dropped = 0
+    for row in rows:
+        ids, prompt = template.example_ids(instruction, row)
+        if prompt >= max_length:
+            dropped += 1
+            continue
+        cut += len(ids) > max_length
+        ids = ids[:max_length]
+        examples.append({"input_ids": ids, "labels": [IGNORED] * prompt + ids[prompt:]})
+    if dropped and not examples:
+        raise TunesmithError(
+            f"Every prompt is longer than {max_length} tokens, so nothing is left to learn.",
+            "Raise max_length, or shorten the instruction.",
+            "max_length",
+        )
+    return Examples(examples, cut, dropped)

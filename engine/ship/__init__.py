@@ -1,0 +1,1 @@
+"""From an adapter to artifacts proven equal to what was trained."""

@@ -1,0 +1,129 @@
+"""The process of one job: `python -P -m engine.worker WORKSPACE JOB_ID`.
+
+The one file that knows every stage. It loads the heavy libraries only after the device is free,
+and whatever happens it leaves a truthful final state.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from engine.base.errors import TunesmithError
+from engine.base.jobs import submit
+from engine.base.store import Store
+from engine.base.work import Stopped, Work
+
+# kind of job -> module and function, and whether it needs the device to itself
+STAGES = {
+    "data": ("engine.data.build", "build", False),
+    "trial": ("engine.score.trial", "trial", True),
+    "train": ("engine.run.train", "train", True),
+    "eval": ("engine.score.evaluate", "evaluate", True),
+    "export": ("engine.ship.export", "export", True),
+}
+
+
+def main() -> int:
+    """Run the job named on the command line; return its exit code."""
+    store = Store(Path(sys.argv[1]))
+    job_id = int(sys.argv[2])
+    signal.signal(signal.SIGTERM, lambda *_: _ask_to_stop(store, job_id))
+    try:
+        work = Work(store, job_id)
+        with work.heartbeat():
+            _run(work)
+        _end(store, job_id, "done", 0)
+        _go_on(work)
+    except Stopped:
+        return _end(store, job_id, "stopped", 130)
+    except TunesmithError as error:
+        return _fail(store, job_id, error)
+    except OSError as error:
+        return _fail(store, job_id, _from_os(error))
+    except MemoryError:
+        return _fail(store, job_id, _out_of_memory())
+    except Exception as error:  # noqa: BLE001 - the boundary: a bug must end as a failed job
+        return _fail(store, job_id, _from_bug(store, job_id, error))
+    return 0
+
+
+def _run(work: Work) -> None:
+    module, function, needs_device = STAGES[work.kind]
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    work.store.update("jobs", work.job_id, {"started": time.time()})
+    if needs_device:
+        with work.device_lock():
+            getattr(importlib.import_module(module), function)(work)
+    else:
+        work.store.update("jobs", work.job_id, {"state": "running"})
+        getattr(importlib.import_module(module), function)(work)
+
+
+def _go_on(work: Work) -> None:
+    """Submit the next kind of `then`: a journey goes on without a screen to push it."""
+    if following := work.args.get("then"):
+        args = {**work.args, "then": following[1:]}
+        submit(work.store, following[0], work.project_dir, args, project_id=work.project_id)
+
+
+def _ask_to_stop(store: Store, job_id: int) -> None:
+    store.update("jobs", job_id, {"request": "stop"})
+
+
+def _end(store: Store, job_id: int, state: str, code: int) -> int:
+    store.update(
+        "jobs",
+        job_id,
+        {"state": state, "ended": time.time(), "exit_code": code, "request": None},
+    )
+    return code
+
+
+def _fail(store: Store, job_id: int, error: TunesmithError) -> int:
+    store.update(
+        "jobs", job_id, {"error": error.what, "error_where": error.where, "fix": error.fix}
+    )
+    return _end(store, job_id, "failed", error.exit_code)
+
+
+def _from_os(error: OSError) -> TunesmithError:
+    if error.errno == errno.ENOSPC:
+        return TunesmithError(
+            "The disk is full.", "Free some space and resume the job.", str(error.filename or "")
+        )
+    return TunesmithError(
+        f"The system refused: {error.strerror or error}.",
+        "Mend this and resume the job.",
+        str(error.filename or ""),
+    )
+
+
+def _out_of_memory() -> TunesmithError:
+    return TunesmithError(
+        "The memory ran out.", "Lower the micro-batch (`--set micro_batch=1`) and start again."
+    )
+
+
+def _from_bug(store: Store, job_id: int, error: Exception) -> TunesmithError:
+    if "out of memory" in str(error).lower():
+        return _out_of_memory()
+    if "database or disk is full" in str(error):
+        return _from_os(OSError(errno.ENOSPC, str(error), str(store.path)))
+    text = "".join(traceback.format_exception(error))
+    store.insert("job_log", {"job_id": job_id, "at": time.time(), "level": "trace", "text": text})
+    return TunesmithError(
+        f"Tunesmith failed in a way it did not expect ({type(error).__name__}: {error}).",
+        f"`tunesmith log {job_id}` has the details; please report them.",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+"""A real project with a small dataset, ready for a short training of the embedded model."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from engine.base import jobs, paths, project
+from engine.base.project import DataSettings, Objective, Project
+from engine.base.store import Row, Store
+from engine.base.work import register
+from engine.data.rows import Row as Example
+from engine.data.rows import read, to_json
+from engine.plan import plan
+from engine.run import launch
+
+STEPS = 12
+SHORT = {
+    "max_steps": STEPS,  # of 7 an epoch, so that the second epoch's order matters too
+    "micro_batch": 2,
+    "accumulation": 1,
+    "lora_rank": 4,
+    "lora_dropout": 0.05,
+    "checkpoint_every": 4,
+    "validate_every": 6,
+    "keep_checkpoints": 2,
+}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A workspace with one project and one dataset, and the runs made of them."""
+
+    store: Store
+    folder: Path
+    project: Project
+    project_id: int
+    dataset_id: str
+    steps: int = STEPS
+
+    def start(self, **settings: Any) -> tuple[int, int]:
+        """Start a training as the interface does; return the run's and the job's id."""
+        made = plan.propose(self.store, self.project, self.dataset_id, {**SHORT, **settings})
+        saved = plan.save(self.store, self.project_id, made)
+        return launch.submit(self.store, self.folder, self.project_id, self.project, saved)
+
+    def wait(self, job_id: int, seconds: float = 150) -> Row:
+        """Wait until a job has ended; return its row."""
+        for _ in self.poll(seconds):
+            job = jobs.get(self.store, job_id)
+            if job["state"] not in jobs.OPEN:
+                return job
+        raise AssertionError
+
+    def poll(self, seconds: float = 150):
+        """Go round until the caller leaves or the time is up."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            yield
+            time.sleep(0.005)
+        pytest.fail(f"nothing after {seconds} s")
+
+    def run_folder(self, run_id: int) -> Path:
+        return launch.folder(self.store, run_id)
+
+
+@pytest.fixture(scope="session")
+def examples() -> list[Example]:
+    """Sound rows of the demo's file."""
+    rows = read(paths.recipes() / "demo" / "messages.jsonl")
+    return list(itertools.islice((row for row in rows if isinstance(row, Example)), 20))
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory, examples):
+    folder = tmp_path_factory.mktemp("bench")
+    described = Project(
+        name="bench",
+        objective=Objective(
+            instruction="Read the support message. Answer with JSON: intent, order, urgent.",
+            prompt="Sort the message.",
+            fields=("intent", "order", "urgent"),
+        ),
+        data=DataSettings(sources=("messages.jsonl",)),
+    )
+    project.save(described, folder)
+    store = Store(folder / "workspace")
+    project_id = register(store, folder, described)
+    dataset_id = _dataset(store, project_id, examples)
+    yield Bench(store, folder, described, project_id, dataset_id)
+    for job in store.rows("SELECT pid FROM jobs WHERE state IN ('queued', 'waiting', 'running')"):
+        psutil.Process(job["pid"]).kill()
+
+
+def _dataset(store: Store, project_id: int, examples: list[Example]) -> str:
+    splits = {
+        "train": examples[:14],
+        "validation": examples[14:17],
+        "test": examples[17:],
+        "golden": [],
+    }
+    folder = store.workspace / "datasets" / "bench"
+    folder.mkdir(parents=True)
+    for name, rows in splits.items():
+        (folder / f"{name}.jsonl").write_text("".join(to_json(row) + "\n" for row in rows))
+    (folder / "manifest.json").write_text(json.dumps({}))
+    store.insert(
+        "datasets",
+        {
+            "id": "bench",
+            "project_id": project_id,
+            "path": "datasets/bench",
+            "rows_read": len(examples),
+            "rows_kept": len(examples),
+            **{name: len(rows) for name, rows in splits.items()},
+            "tokens_train": 1100,
+            "tokens_longest": 160,
+            "created": time.time(),
+        },
+    )
+    return "bench"

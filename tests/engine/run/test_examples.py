@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+
+from engine.base.errors import TunesmithError
+from engine.data.rows import make
+from engine.data.template import ChatTemplate
+from engine.run.examples import IGNORED, tokenise
+
+INSTRUCTION = "Answer with JSON."
+ROWS = [
+    make("Where is order 84410?", '{"intent": "where_is_order"}'),
+    make("Cancel it.", '{"intent": "cancel_order"}'),
+]
+
+
+@pytest.fixture(scope="module")
+def template(model_dir):
+    return ChatTemplate.load(model_dir)
+
+
+def test_the_labels_are_the_answer_with_its_end_of_turn_and_nothing_else(template):
+    for row, example in zip(ROWS, tokenise(template, INSTRUCTION, ROWS, 512).rows, strict=True):
+        learnt = [token for token in example["labels"] if token != IGNORED]
+        assert template.tokenizer.decode(learnt, skip_special_tokens=False) == (
+            row.completion + "<|im_end|>"
+        )
+        assert example["input_ids"][-len(learnt) :] == learnt
+        assert len(example["labels"]) == len(example["input_ids"])
+
+
+def test_what_is_trained_is_what_the_model_is_asked_later(template):
+    example = tokenise(template, INSTRUCTION, ROWS[:1], 512).rows[0]
+    prompt = template.prompt_ids(INSTRUCTION, (), ROWS[0].prompt)
+    assert example["input_ids"][: len(prompt)] == prompt
+    assert example["labels"][: len(prompt)] == [IGNORED] * len(prompt)
+    assert example["labels"][len(prompt)] != IGNORED
+
+
+def test_a_row_over_the_limit_loses_its_end_and_is_counted(template):
+    prompt = len(template.prompt_ids(INSTRUCTION, (), ROWS[0].prompt))
+    examples = tokenise(template, INSTRUCTION, ROWS[:1], prompt + 2)
+    assert examples.lengths == [prompt + 2]
+    assert (examples.cut, examples.dropped) == (1, 0)
+
+
+def test_a_row_whose_prompt_fills_the_limit_is_left_out(template):
+    limit = len(template.prompt_ids(INSTRUCTION, (), ROWS[1].prompt)) + 1
+    examples = tokenise(template, INSTRUCTION, ROWS, limit)
+    assert len(examples.rows) == 1
+    assert (examples.cut, examples.dropped) == (1, 1)
+
+
+def test_no_row_left_is_an_error_with_the_way_out(template):
+    with pytest.raises(TunesmithError, match="max_length"):
+        tokenise(template, INSTRUCTION, ROWS, 8)

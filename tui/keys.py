@@ -1,0 +1,126 @@
+"""Every key of the interface, as data: bindings, the line of keys and the help are made from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.binding import Binding, BindingType
+
+
+@dataclass(frozen=True)
+class Key:
+    """One action and its keys.
+
+    Attributes:
+        keys: The keys, as Textual names them; the first one is shown.
+        action: The action, without `action_`.
+        label: One word for the line of keys; empty keeps it out of that line.
+        help: What it does, as the help screen says it.
+        shown: How the key is written, where its name would not do.
+    """
+
+    keys: str
+    action: str
+    label: str
+    help: str
+    shown: str = ""
+
+
+APP = (
+    Key("question_mark,f1", "help", "Help", "Show the keys of this screen", "?"),
+    Key("ctrl+p", "command_palette", "", "Search every command, change the colours", "^p"),
+)
+_BACK = Key("escape", "back", "Back", "Go back; nothing stops", "esc")
+_COPY = Key("y", "copy_command", "Copy", "Copy the command that does the same from a shell")
+
+# The name of a screen -> its keys, in the order of the line of keys.
+KEYS: dict[str, tuple[Key, ...]] = {
+    "home": (
+        Key("enter", "open", "Open", "Watch the selected run", "⏎"),
+        Key("n", "new", "New run", "Start from a file of examples, step by step"),
+        Key("e", "results", "Results", "Compare the tuned model with the base"),
+        Key("x", "export", "Export", "Make files that llama.cpp and Ollama can load"),
+        Key("slash", "filter", "Filter", "Find runs by name, model, method or state", "/"),
+        _COPY,
+        Key("down,j", "move(1)", "", "One row down", "↓ j"),
+        Key("up,k", "move(-1)", "", "One row up", "↑ k"),
+        Key("pagedown,ctrl+d", "page(1)", "", "One page down", "PgDn"),
+        Key("pageup,ctrl+u", "page(-1)", "", "One page up", "PgUp"),
+        Key("home,g", "end(-1)", "", "The newest run", "g"),
+        Key("end,G", "end(1)", "", "The oldest run", "G"),
+        Key("escape", "clear_filter", "Show all", "Leave the filter, show all runs", "esc"),
+        Key("q", "quit", "Quit", "Close the interface; jobs go on"),
+    ),
+    "run": (
+        Key("s", "stop", "Stop", "Stop the training; the last step is saved"),
+        Key("c", "checkpoint", "Checkpoint", "Save a checkpoint at the next step"),
+        Key("r", "resume", "Resume", "Go on from the last checkpoint"),
+        Key("e", "results", "Results", "Compare the tuned model with the base"),
+        Key("x", "export", "Export", "Make files that llama.cpp and Ollama can load"),
+        _COPY,
+        Key("l", "log_scale", "Log", "Draw the loss on a logarithmic scale"),
+        Key("up,k", "scroll(-1)", "", "Read the log upwards", "↑ k"),
+        Key("down,j", "scroll(1)", "", "Read the log downwards", "↓ j"),
+        _BACK,
+    ),
+    "wizard": (
+        Key("enter", "go", "Go on", "Do what this step is for, and go on", "⏎"),
+        Key(
+            "ctrl+n,f3",
+            "next",
+            "Next",
+            "Go to the next step, once this one is sound",
+            "^n",
+        ),
+        Key("ctrl+b,f2", "previous", "Back", "Go to the step before", "^b"),
+        Key("ctrl+o", "folder", "Folder", "Make the project in another folder", "^o"),
+        Key("a", "accept", "Accept", "Go on although a gate says no; asks for the reason"),
+        Key("s", "stop", "Stop", "Stop the job of this step"),
+        Key("r", "again", "Run again", "Do this step again"),
+        _COPY,
+        Key("escape", "leave", "Save, leave", "Leave; the draft is kept and jobs go on", "esc"),
+    ),
+    "score": (
+        Key("e", "evaluate", "Evaluate", "Evaluate this run against the base on the held-out rows"),
+        Key("enter", "expand", "Rows", "Give the rows the whole screen, or the figures back", "⏎"),
+        Key("f", "filter", "Filter", "Show other rows: all that changed, fixed, broken"),
+        Key("a", "accept", "Accept", "Go on although the verdict gate says no; asks why"),
+        Key("x", "export", "Export", "Make files that llama.cpp and Ollama can load"),
+        _COPY,
+        Key("down,j", "move(1)", "", "One row down", "↓ j"),
+        Key("up,k", "move(-1)", "", "One row up", "↑ k"),
+        Key("pagedown,ctrl+d", "page(1)", "", "One page down", "PgDn"),
+        Key("pageup,ctrl+u", "page(-1)", "", "One page up", "PgUp"),
+        _BACK,
+    ),
+    "ship": (
+        Key("x", "export", "Export", "Merge, convert to GGUF and prove each file equal"),
+        Key("a", "accept", "Accept", "Go on although the parity gate says no; asks why"),
+        Key("p", "copy_path", "Copy path", "Copy the path of the selected file"),
+        _COPY,
+        Key("down,j", "move(1)", "", "One row down", "↓ j"),
+        Key("up,k", "move(-1)", "", "One row up", "↑ k"),
+        _BACK,
+    ),
+    "help": (Key("escape,q,question_mark,f1", "back", "Back", "Close the help", "esc"),),
+    "confirm": (
+        Key("y", "answer(True)", "Yes", "Yes, do it"),
+        Key("n,escape", "answer(False)", "No", "No, leave it", "n"),
+    ),
+}
+
+
+def bindings(screen: str) -> list[BindingType]:
+    """Return the Textual bindings of a screen (`app` for those that hold everywhere)."""
+    return [
+        Binding(
+            key.keys,
+            key.action,
+            key.label or key.help,
+            show=bool(key.label),
+            key_display=key.shown or None,
+            tooltip=key.help,
+            id=f"{screen}.{key.action}",
+        )
+        for key in (APP if screen == "app" else KEYS[screen])
+    ]

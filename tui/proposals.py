@@ -1,0 +1,152 @@
+"""What a file of examples tells about the task: the answers that the wizard proposes.
+
+A look at the first rows, for prefilling only; the data stage reads the files properly.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from engine.base.errors import UsageError
+from engine.data.rows import Row, read
+
+_ROWS = 2000
+_LABELS = 40  # more distinct values than this are no list of labels
+_EXAMPLE = 40  # characters
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the first rows of the example files show.
+
+    Attributes:
+        rows: Rows that could be read.
+        keys: The keys of the JSON answers, in order; empty when the answers are plain text.
+        values: For every key the values seen, most frequent first; for text answers under "".
+    """
+
+    rows: int = 0
+    keys: tuple[str, ...] = ()
+    values: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+
+    @property
+    def task(self) -> str:
+        """The kind of task these answers are most like."""
+        if self.keys:
+            return "extraction"
+        return "classification" if labels(self, "") else "free"
+
+
+def sample(files: Sequence[Path]) -> Sample:
+    """Look at the first rows of some JSONL files; unreadable files and rows count as absent."""
+    known = []
+    for file in files:
+        try:
+            state = file.stat()
+        except (OSError, ValueError):
+            continue
+        known.append((file, state.st_mtime_ns, state.st_size))
+    return _sample(tuple(known))
+
+
+def labels(found: Sample, key: str) -> tuple[str, ...]:
+    """Return the labels of a field in order of the alphabet; empty when it holds free values."""
+    values = [value for value in found.values.get(key, ()) if value not in (None, "")]
+    texts = [value for value in values if isinstance(value, str)]
+    few = 2 <= len(texts) <= _LABELS and len(texts) * 5 <= found.rows
+    return tuple(sorted(texts)) if few and len(texts) == len(values) else ()
+
+
+def instruction(found: Sample, fields: Sequence[str]) -> str:
+    """Return a short system prompt, for the tuned model: it learns the rest from the rows."""
+    if fields:
+        return f"Read the message and answer in JSON with {_listed(fields)}."
+    if labels(found, ""):
+        return "Read the message and answer with its label."
+    return "Answer the message."
+
+
+def prompt(found: Sample, fields: Sequence[str]) -> str:
+    """Return a full system prompt, for the untuned base: every field and label spelled out."""
+    if fields:
+        parts = "; ".join(f'"{name}" is {_described(found, name)}' for name in fields)
+        return (
+            "Read the message and answer with one JSON object and nothing else. "
+            f"Its keys, in this order: {parts}."
+        )
+    if found_labels := labels(found, ""):
+        return f"Answer with one of these labels and nothing else: {', '.join(found_labels)}."
+    return "Answer the message in the style of the examples, without any introduction."
+
+
+@lru_cache(maxsize=8)
+def _sample(files: tuple[tuple[Path, int, int], ...]) -> Sample:
+    answers = [text for file, _, _ in files for text in _answers(file)]
+    parsed = [_object(text) for text in answers]
+    objects = [item for item in parsed if item is not None]
+    if len(objects) * 10 < len(answers) * 9 or not objects:
+        return Sample(len(answers), (), {"": _ranked(answers)})
+    keys = tuple(objects[0])
+    return Sample(
+        len(objects),
+        keys,
+        {key: _ranked([item[key] for item in objects if key in item]) for key in keys},
+    )
+
+
+def _answers(file: Path) -> list[str]:
+    try:
+        return [item.completion for item in islice(read(file), _ROWS) if isinstance(item, Row)]
+    except UsageError:
+        return []
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _ranked(values: Sequence[Any]) -> tuple[Any, ...]:
+    """Return the distinct values, the most frequent first, ties in order of appearance."""
+    counts: dict[str, list[Any]] = {}
+    for value in values:
+        entry = counts.setdefault(json.dumps(value, sort_keys=True), [0, value])
+        entry[0] += 1
+    return tuple(value for _, value in sorted(counts.values(), key=lambda entry: -entry[0]))
+
+
+def _described(found: Sample, name: str) -> str:
+    values = found.values.get(name, ())
+    some = [value for value in values if value not in (None, "")]
+    without = _without(values)
+    if names := labels(found, name):
+        return f"one of {', '.join(names)}{without}"
+    if some and all(isinstance(value, bool) for value in some):
+        return f"true or false{without}"
+    if some and all(isinstance(value, int | float) for value in some):
+        return f"a number{without}"
+    example = next((v for v in some if isinstance(v, str) and len(v) <= _EXAMPLE), None)
+    if example is None:
+        return f"text{without}"
+    return f"text such as {json.dumps(example, ensure_ascii=False)}{without}"
+
+
+def _without(values: Sequence[Any]) -> str:
+    if None in values:
+        return ", or null when there is none"
+    return ', or "" when there is none' if "" in values else ""
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return f"the key {names[0]}"
+    return f"the keys {', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,147 @@
+"""Verbs about jobs: list, watch, log, stop, checkpoint, resume."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+
+from engine.base import jobs
+from engine.base.errors import GateError, TunesmithError
+from engine.base.store import Store
+from tui import output, words
+from tui.verbs.options import as_json, open_store
+
+
+@click.command("jobs", epilog="Example: tunesmith jobs --json")
+@click.option("--all", "everything", is_flag=True, help="Ended jobs too; else the last 20.")
+@as_json
+def jobs_verb(everything: bool, as_json: bool) -> None:
+    """List jobs, newest first."""
+    store = open_store()
+    jobs.mark_lost(store)
+    rows = store.rows(
+        "SELECT id, kind, state, device, done, total, note, error, error_where, fix, created, "
+        "started, ended FROM jobs ORDER BY id DESC LIMIT ?",
+        (-1 if everything else 20,),
+    )
+    if as_json:
+        output.emit([dict(row) for row in rows])
+        return
+    if not rows:
+        output.say("No jobs yet. `tunesmith demo` starts the first ones.")
+        return
+    output.table(
+        ("job", "kind", "state", "progress", "took", "what"),
+        [
+            (
+                row["id"],
+                row["kind"],
+                words.state(row["state"]),
+                f"{row['done']}/{row['total']}" if row["total"] else "",
+                _took(row),
+                row["error"] or row["note"],
+            )
+            for row in rows
+        ],
+    )
+
+
+@click.command("watch", epilog="Example: tunesmith watch 3")
+@click.argument("job_id", type=int, metavar="ID")
+@as_json
+def watch_verb(job_id: int, as_json: bool) -> None:
+    """Follow a job until it ends; Ctrl-C stops watching, never the job."""
+    store = open_store()
+    watch(store, job_id, as_json=as_json)
+
+
+@click.command("log", epilog="Example: tunesmith log 3")
+@click.argument("job_id", type=int, metavar="ID")
+@as_json
+def log_verb(job_id: int, as_json: bool) -> None:
+    """Print a job's log, with the details of a failure."""
+    store = open_store()
+    jobs.get(store, job_id)
+    lines = store.rows(
+        "SELECT at, level, text FROM job_log WHERE job_id = ? ORDER BY id", (job_id,)
+    )
+    if as_json:
+        output.emit([dict(line) for line in lines])
+        return
+    for line in lines:
+        stamp = time.strftime("%H:%M:%S", time.localtime(line["at"]))
+        output.say(
+            f"{stamp}  {'' if line['level'] == 'info' else line['level'] + ': '}{line['text']}"
+        )
+    output.note(f"What the process itself printed: {jobs.log_file(store, job_id)}")
+
+
+@click.command("stop", epilog="Example: tunesmith stop 3")
+@click.argument("job_id", type=int, metavar="ID")
+@as_json
+def stop_verb(job_id: int, as_json: bool) -> None:
+    """Ask a job to save its work and stop; `resume` goes on from there."""
+    _ask(job_id, "stop", as_json)
+
+
+@click.command("checkpoint", epilog="Example: tunesmith checkpoint 3")
+@click.argument("job_id", type=int, metavar="ID")
+@as_json
+def checkpoint_verb(job_id: int, as_json: bool) -> None:
+    """Ask a training job to write a checkpoint now."""
+    _ask(job_id, "checkpoint", as_json)
+
+
+@click.command("resume", epilog="Example: tunesmith resume 3 --watch")
+@click.argument("job_id", type=int, metavar="ID")
+@click.option("--watch", "follow", is_flag=True, help="Follow the job.")
+@as_json
+def resume_verb(job_id: int, follow: bool, as_json: bool) -> None:
+    """Go on with a stopped, failed or lost job, from its last checkpoint."""
+    store = open_store()
+    jobs.restart(store, job_id)
+    if follow:
+        watch(store, job_id, as_json=as_json)
+    elif as_json:
+        output.emit({"job": job_id, "state": "queued"})
+    else:
+        output.say(f"Job {job_id} goes on. Follow it with `tunesmith watch {job_id}`.")
+
+
+def watch(store: Store, job_id: int, *, as_json: bool) -> None:
+    """Follow a job; raise its fault as an error with the job's exit code."""
+    from tui import watching
+
+    if as_json:
+        for event in watching.events(store, job_id):
+            output.emit_line({"event": event.kind, **event.data})
+    else:
+        state = watching.follow(store, job_id)
+        if state in {"done", "stopped"}:
+            output.say(f"  {words.state(state)}: job {job_id}")
+    raise_fault(store, job_id)
+
+
+def raise_fault(store: Store, job_id: int) -> None:
+    """Raise the fault of a job that failed or was lost."""
+    job = jobs.get(store, job_id)
+    if job["state"] in {"failed", "lost"}:
+        kind: type[TunesmithError] = GateError if job["exit_code"] == 3 else TunesmithError
+        raise kind(job["error"] or "The job failed.", job["fix"] or "", job["error_where"] or "")
+
+
+def _ask(job_id: int, what: str, as_json: bool) -> None:
+    store = open_store()
+    jobs.request(store, job_id, what)
+    if as_json:
+        output.emit({"job": job_id, "request": what})
+    else:
+        output.say(f"Asked job {job_id} to {what}; it obeys after its present step.")
+
+
+def _took(row: Any) -> str:
+    if row["started"] is None:
+        return ""
+    return output.duration((row["ended"] or time.time()) - row["started"])

@@ -1,0 +1,57 @@
+"""`tunesmith train`: from a plan to a run, in a process that no screen owns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from engine.base.gates import enforce
+from tui import output
+from tui.verbs.jobs import watch
+from tui.verbs.options import Place, accept, as_json, project_option, settings_option
+from tui.verbs.plan import make_plan
+
+
+@click.command("train", epilog="Example: tunesmith train --set epochs=2 --watch")
+@project_option
+@settings_option
+@click.option("--recipe", help="A recipe's name; else the project's.")
+@click.option("--name", help="The run's name; else the project's name and a number.")
+@click.option("--watch", "follow", is_flag=True, help="Follow the job.")
+@click.option("--only", is_flag=True, help="Train only; else evaluation and export follow.")
+@accept
+@as_json
+def train_verb(
+    project_dir: Path | None,
+    settings: tuple[str, ...],
+    recipe: str | None,
+    name: str | None,
+    follow: bool,
+    only: bool,
+    accept: str,
+    as_json: bool,
+) -> None:
+    """Train: submits the job and returns; Ctrl-C while watching stops watching, never the job."""
+    from engine.run.launch import submit
+
+    place = Place(project_dir)
+    plan = make_plan(place, settings, recipe)
+    enforce(plan.gate, accept)
+    run, job = submit(
+        place.store,
+        place.folder,
+        place.project_id,
+        place.project,
+        plan,
+        name=name,
+        then=() if only else ("eval", "export"),
+        accept=accept,
+    )
+    if as_json and not follow:
+        output.emit({"run": run, "job": job})
+        return
+    if not as_json:
+        output.say(f"  run {run} trains as job {job}. `tunesmith watch {job}` follows it.")
+    if follow:
+        watch(place.store, job, as_json=as_json)

@@ -1,0 +1,1 @@
+"""Drawing: chart, gauges, tables, forms."""
