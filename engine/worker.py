@@ -16,7 +16,7 @@ import traceback
 from pathlib import Path
 
 from engine.base.errors import TunesmithError
-from engine.base.jobs import submit
+from engine.base.jobs import enqueue, start
 from engine.base.store import Store
 from engine.base.work import Stopped, Work
 
@@ -39,8 +39,7 @@ def main() -> int:
         work = Work(store, job_id)
         with work.heartbeat():
             _run(work)
-        _end(store, job_id, "done", 0)
-        _go_on(work)
+        _finish(work)
     except Stopped:
         return _end(store, job_id, "stopped", 130)
     except TunesmithError as error:
@@ -67,11 +66,21 @@ def _run(work: Work) -> None:
         getattr(importlib.import_module(module), function)(work)
 
 
-def _go_on(work: Work) -> None:
-    """Submit the next kind of `then`: a journey goes on without a screen to push it."""
-    if following := work.args.get("then"):
-        args = {**work.args, "then": following[1:]}
-        submit(work.store, following[0], work.project_dir, args, project_id=work.project_id)
+def _finish(work: Work) -> None:
+    """End the job and begin the next kind of `then`: a journey goes on without a screen to push it.
+
+    Both are one transaction, so that a kill at any moment leaves a job that can be resumed.
+    """
+    following = None
+    with work.store.transaction():
+        _end(work.store, work.job_id, "done", 0)
+        if then := work.args.get("then"):
+            args = {**work.args, "then": then[1:]}
+            following = enqueue(
+                work.store, then[0], work.project_dir, args, project_id=work.project_id
+            )
+    if following is not None:
+        start(work.store, following)
 
 
 def _ask_to_stop(store: Store, job_id: int) -> None:

@@ -34,7 +34,21 @@ def submit(
     *,
     project_id: int | None = None,
 ) -> int:
-    """Record a job and start its worker; return the job's id at once.
+    """Record a job and start its worker; return the job's id at once. Arguments: see `enqueue`."""
+    job_id = enqueue(store, kind, project, args, project_id=project_id)
+    start(store, job_id)
+    return job_id
+
+
+def enqueue(
+    store: Store,
+    kind: str,
+    project: Path,
+    args: Mapping[str, Any],
+    *,
+    project_id: int | None = None,
+) -> int:
+    """Record a job that `start` is to follow at once; without it, the job counts as lost.
 
     Args:
         store: The workspace's store.
@@ -42,8 +56,11 @@ def submit(
         project: The project's folder.
         args: The stage's arguments, plain JSON.
         project_id: The project's row, when there is one.
+
+    Returns:
+        The job's id.
     """
-    job_id = store.insert(
+    return store.insert(
         "jobs",
         {
             "kind": kind,
@@ -52,8 +69,6 @@ def submit(
             "created": time.time(),
         },
     )
-    start(store, job_id)
-    return job_id
 
 
 def start(store: Store, job_id: int) -> None:

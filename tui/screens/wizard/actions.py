@@ -137,9 +137,8 @@ class LiveActions:
         jobs.submit(store, kind, folder, args, project_id=project_id)
 
     def _train(self, plan: Plan) -> None:
-        from engine.run.launch import submit
-
         from engine.plan.plan import save
+        from engine.run.launch import submit
 
         store, folder = self._screen.app.store, self._screen.folder
         described = project.load(folder)
