@@ -56,30 +56,29 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
         """Return the mean loss of the answers' tokens.
 
         Without Triton, TRL projects every position onto the vocabulary, prompt and all, and does
-        so twice. Here the rows are pushed to the right, so that the answers stand in the last few
-        columns, and only those are projected.
+        so twice. Here only the positions that predict an answer's token are projected.
         """
         if model.training:
             self._watcher.tokens += int(inputs["attention_mask"].sum())
-        if inputs["labels"].device.type != "cpu":
-            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        ids, labels, mask, positions = _right_aligned(inputs)
-        last = labels.shape[1] - int((labels != IGNORED).any(0).int().argmax()) + 1
-        if labels.shape[0] * last * model.config.get_text_config().vocab_size > _LOGITS:
+        labels = inputs["labels"]
+        wanted = labels[:, 1:]
+        counted = wanted != IGNORED
+        answers = int(counted.sum())
+        if (
+            labels.device.type != "cpu"
+            or answers * model.config.get_text_config().vocab_size > _LOGITS
+        ):
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         scores = model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions,
-            logits_to_keep=last,
+            input_ids=inputs["input_ids"],
+            attention_mask=inputs["attention_mask"],
+            logits_to_keep=torch.nn.functional.pad(counted, (0, 1)),
             use_cache=False,
-        ).logits[:, :-1]
-        wanted = labels[:, 1 - last :]
-        counted = wanted != IGNORED
+        ).logits
         loss = torch.nn.functional.cross_entropy(
-            scores[counted].float(), wanted[counted], reduction="sum"
+            scores.float().view(answers, -1), wanted[counted], reduction="sum"
         )
-        loss = loss / (counted.sum() if num_items_in_batch is None else num_items_in_batch)
+        loss = loss / (answers if num_items_in_batch is None else num_items_in_batch)
         return (loss, {}) if return_outputs else loss
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
@@ -88,17 +87,6 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """Do nothing: the run's report says what a card would."""
-
-
-def _right_aligned(inputs: Any) -> tuple[Any, Any, Any, Any]:
-    """Move each row's padding from its end to its start; return ids, labels, mask, positions."""
-    mask = inputs["attention_mask"]
-    columns = torch.arange(mask.shape[1])[None] - (mask.shape[1] - mask.sum(1, keepdim=True))
-    source = columns % mask.shape[1]
-    ids, labels, mask = (
-        inputs[name].gather(1, source) for name in ("input_ids", "labels", "attention_mask")
-    )
-    return ids, labels, mask, columns.clamp(min=0)
 
 
 def build(

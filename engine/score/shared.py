@@ -77,13 +77,16 @@ class Branches:
         self._mask, self._positions = self._mask[chosen], self._positions[chosen]
 
     def _forward(self, tokens: Any) -> Any:
+        import torch
+
         output = self._model(
             input_ids=tokens,
             attention_mask=self._mask,
             position_ids=self._positions,
             past_key_values=self._cache,
             use_cache=True,
-            logits_to_keep=1,
+            # a slice (1) would not be contiguous: the head would be copied for every row
+            logits_to_keep=torch.tensor([-1], device=tokens.device),
             trunk=self._trunk,
         )
         return output.logits[:, -1]

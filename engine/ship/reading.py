@@ -91,7 +91,8 @@ def of_adapter(model: Any, questions: Sequence[Question], check: Callable[[], No
                 ids[row, : len(text)] = torch.tensor(text)
                 mask[row, : len(text)] = 1
             longest = width - min(len(question.prompt) for question in batch) + 1
-            logits = model(input_ids=ids, attention_mask=mask, logits_to_keep=longest).logits
+            kept = torch.arange(width - longest, width)
+            logits = model(input_ids=ids, attention_mask=mask, logits_to_keep=kept).logits
             for row, question in enumerate(batch):
                 first = len(question.prompt) - 1 - (width - longest)
                 reading.add(logits[row, first : first + len(question.answer)].float().numpy())
