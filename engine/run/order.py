@@ -2,7 +2,7 @@
 
 The library's own grouping by length draws from the global random state, which a resumed run cannot
 have had at the start of its epoch; and it goes from long rows to short. This one can be computed
-again at any time, and mixes the batches.
+again at any time, mixes the batches, and begins with the widest one.
 """
 
 from __future__ import annotations
@@ -39,11 +39,15 @@ class Order:
         chance = random.Random(f"{self._seed} {self._epoch}")  # noqa: S311 - no secret
         rows = list(range(len(self._lengths)))
         chance.shuffle(rows)
-        if not self._grouped:
-            return iter(rows)
-        # What does not fill a batch is taken first, at random, and comes last.
+        # What does not fill a batch is chosen first, at random, and comes last.
         spare = len(rows) % self._batch
-        rest, rows = rows[:spare], sorted(rows[spare:], key=self._lengths.__getitem__)
+        rest, rows = rows[:spare], rows[spare:]
+        if self._grouped:
+            rows.sort(key=self._lengths.__getitem__)
         batches = [rows[i : i + self._batch] for i in range(0, len(rows), self._batch)]
         chance.shuffle(batches)
+        if batches:  # what the memory cannot hold fails at once, not after hours
+            widest = max(batches, key=lambda batch: max(self._lengths[row] for row in batch))
+            batches.remove(widest)
+            batches.insert(0, widest)
         return iter([row for batch in (*batches, rest) for row in batch])

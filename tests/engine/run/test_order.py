@@ -55,3 +55,11 @@ def test_long_and_short_batches_are_mixed():
     batches = [max(LENGTHS[r] for r in rows[i : i + 8]) for i in range(0, len(rows), 8)]
     assert batches != sorted(batches)
     assert batches != sorted(batches, reverse=True)
+
+
+@given(st.lists(st.integers(1, 500), min_size=9, max_size=60), st.integers(1, 9), st.booleans())
+def test_the_widest_whole_batch_comes_first(lengths, batch, grouped):
+    rows = list(Order(lengths, batch, 42, grouped=grouped))
+    whole = len(rows) - len(rows) % batch
+    widths = [max(lengths[r] for r in rows[i : i + batch]) for i in range(0, whole, batch)]
+    assert widths[0] == max(widths)
