@@ -24,9 +24,9 @@ def _examples():
 @pytest.mark.parametrize("line", list(_examples()))
 def test_every_example_is_a_command_the_program_takes(line):
     words = shlex.split(line, comments=True)[1:]
-    command = cli
+    command, context = cli, None
     while words and isinstance(command, click.Group):
-        context = command.make_context("tunesmith", list(words), resilient_parsing=True)
+        context = command.make_context("tunesmith", list(words), context, resilient_parsing=True)
         words = (
             [*context._protected_args, *context.args]
             if hasattr(context, "_protected_args")
@@ -35,7 +35,7 @@ def test_every_example_is_a_command_the_program_takes(line):
         if not words:
             return
         _, command, words = command.resolve_command(context, list(words))
-    command.make_context("verb", list(words))
+    command.make_context("verb", list(words), context)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
