@@ -97,7 +97,7 @@ def test_light_verbs_load_nothing_heavy(tmp_path):
 
 
 def test_every_verb_is_in_the_list():
-    assert set(VERBS) == {path[1] for path, _ in _commands() if len(path) > 1}
+    assert set(VERBS) == {path[1] for path, _, _ in _commands() if len(path) > 1}
 
 
 @pytest.fixture
