@@ -1,5 +1,6 @@
 """The full screen in a real terminal (tmux): keyboard only, and every kind of death of the UI."""
 
+import fcntl
 import os
 import shutil
 import signal
@@ -10,7 +11,7 @@ import uuid
 
 import pytest
 
-from engine.base import jobs
+from engine.base import jobs, machine
 from engine.base.store import Store
 
 pytestmark = pytest.mark.skipif(not shutil.which("tmux"), reason="tmux is not installed")
@@ -104,18 +105,37 @@ def test_home_opens_shows_the_journeys_run_and_leaves_the_terminal_clean(journey
     window.wait_for("left 0")
 
 
+@pytest.fixture
+def busy_device():
+    """Hold the device, so that a job that wants it waits, alive and without cost."""
+    with machine.device_lock(machine.read().device).open("w") as lock:
+        fcntl.flock(lock.fileno(), fcntl.LOCK_EX)
+        yield
+
+
 @pytest.mark.parametrize("death", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
-def test_the_job_outlives_every_death_of_the_screen(
-    journey, terminal, demo_project, tmp_path, death
+def test_a_job_outlives_every_death_of_the_screen_that_started_it(
+    terminal, demo_project, tmp_path, busy_device, death
 ):
     store = Store(tmp_path / "workspace")
-    job = jobs.submit(store, "data", demo_project, {})
-    until(lambda: jobs.get(store, job)["state"] == "done", 60)
     window = terminal(demo_project, store.workspace)
     window.wait_for("tunesmith")
+    window.press("n")
+    window.wait_for("Check")
+
+    def waiting():
+        window.press("Enter")
+        time.sleep(0.3)
+        return store.scalar("SELECT id FROM jobs WHERE kind = 'trial' AND state = 'waiting'")
+
+    until(waiting, 60, window.screen)
+    trial = waiting()
     os.kill(window.pid(), death)
     window.wait_for("left")
-    assert jobs.get(store, job)["state"] == "done"
+    time.sleep(1)
+    assert jobs.get(store, trial)["state"] == "waiting"
+    jobs.request(store, trial, "stop")
+    until(lambda: jobs.get(store, trial)["state"] == "stopped", 20)
 
 
 @pytest.mark.slow
