@@ -97,6 +97,9 @@ def rows_of(count: int) -> str:
 def _failures(cleaned: Cleaned) -> list[str]:
     if not cleaned.read:
         return ["There are no rows; name a JSONL file that holds some."]
+    broken = cleaned.found("broken")
+    if len(broken) >= cleaned.read:
+        return [f"No row can be read{examples(broken)}: {broken[0].what}"]
     reasons = []
     bad = cleaned.found("broken") + cleaned.found("conflict")
     if len(bad) > MOST_BAD * cleaned.read:
@@ -122,9 +125,9 @@ def _failures(cleaned: Cleaned) -> list[str]:
 def _warnings(cleaned: Cleaned) -> list[str]:
     reasons = []
     for kind, sentence in (
-        ("broken", "cannot be read and were left out; mend or remove them"),
-        ("leak", "give away the golden set and were dropped; remove them from the file"),
-        ("conflict", "ask the same but answer differently and were dropped; decide which is right"),
+        ("broken", "left out as unreadable; mend or remove"),
+        ("leak", "dropped for giving the golden set away; take out of the file"),
+        ("conflict", "dropped for asking the same with another answer; decide which is right"),
     ):
         found = cleaned.found(kind)
         if found:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 _COLUMNS = (
     Column("id", 5, right=True),
     Column("name", 14, grow=True),
-    Column("model", 20, room=92),
-    Column("method", 6, room=84),
+    Column("model", 21, room=95),
+    Column("method", 8, room=86),
     Column("state", 9),
     Column("steps", 13, right=True, room=120),
     Column("loss", 6, right=True),

@@ -34,9 +34,7 @@ def check(files: tuple[Path, ...], golden: Path | None, as_json: bool) -> None:
     else:
         _print_report(report)
     if report["gate"]["result"] == "fail":
-        raise GateError(
-            "The data gate says no: " + " ".join(report["gate"]["reasons"]), "Mend the file."
-        )
+        raise GateError("The data gate says no, for the reasons above.", "Mend the file.")
 
 
 @data_verb.command("build", epilog="Example: tunesmith data build --json")
@@ -115,7 +113,7 @@ def print_dataset(place: Place) -> None:
         f"· golden {row['golden']} · {row['tokens_train']} tokens to train on"
     )
     for kind in place.store.rows(
-        "SELECT kind, count(*) AS n, min(file || ':' || row) AS first FROM dataset_findings "
+        "SELECT kind, count(*) AS n, file || ':' || min(row) AS first FROM dataset_findings "
         "WHERE dataset_id = ? GROUP BY kind ORDER BY n DESC",
         (dataset,),
     ):
