@@ -66,7 +66,9 @@ def tunesmith(steps: int) -> float:
     dataset = {
         "id": "benchmark",
         "train": len(rows),
+        "validation": 0,
         "tokens_train": sum(examples.lengths),
+        "tokens_answers": 0,
         "tokens_longest": max(examples.lengths),
     }
     plan = plans.resolve(described, dataset, read_machine(), {"max_steps": steps})

@@ -57,12 +57,11 @@ def _run(work: Work) -> None:
     module, function, needs_device = STAGES[work.kind]
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    work.store.update("jobs", work.job_id, {"started": time.time()})
     if needs_device:
         with work.device_lock():
             getattr(importlib.import_module(module), function)(work)
     else:
-        work.store.update("jobs", work.job_id, {"state": "running"})
+        work.begin()
         getattr(importlib.import_module(module), function)(work)
 
 

@@ -105,7 +105,7 @@ def restart(store: Store, job_id: int) -> None:
         raise UsageError(f"Job {job_id} is done; there is nothing to resume.", "Start a new one.")
     store.execute(
         "UPDATE jobs SET state = 'queued', request = NULL, error = NULL, error_where = NULL, "
-        "fix = NULL, exit_code = NULL, ended = NULL, pid = NULL WHERE id = ?",
+        "fix = NULL, exit_code = NULL, started = NULL, ended = NULL, pid = NULL WHERE id = ?",
         (job_id,),
     )
     start(store, job_id)

@@ -26,6 +26,12 @@ def m001_journey(db: Any) -> None:
         db.execute(statement)
 
 
+@migrations()  # type: ignore[untyped-decorator]
+def m002_answer_tokens(db: Any) -> None:
+    """How many of a dataset's training tokens are answers; 0 where nobody counted."""
+    db.execute("ALTER TABLE datasets ADD COLUMN tokens_answers INTEGER NOT NULL DEFAULT 0")
+
+
 def migrate(connection: sqlite3.Connection) -> int:
     """Bring a store to the newest schema; each migration is one transaction. Return its version."""
     database = Database(connection)

@@ -56,6 +56,10 @@ class Work:
             },
         )
 
+    def begin(self) -> None:
+        """Say that the work begins now; time spent waiting does not count."""
+        self.store.update("jobs", self.job_id, {"state": "running", "started": time.time()})
+
     def progress(self, done: int, total: int, note: str) -> None:
         """Say how far the work is; `note` names the present step in a few words."""
         self.store.update("jobs", self.job_id, {"done": done, "total": total, "note": note})
@@ -91,7 +95,8 @@ class Work:
                 while not _try_lock(lock.fileno()):
                     self.check_stop()
                     time.sleep(0.3)
-            self.store.update("jobs", self.job_id, {"state": "running", "device": self.device})
+            self.store.update("jobs", self.job_id, {"device": self.device})
+            self.begin()
             yield
 
     @contextmanager

@@ -109,6 +109,7 @@ def _record(work: Work, draft: Draft) -> None:
         **{str(name): len(draft.splits[name]) for name in SPLITS},
         "golden_sha256": draft.golden_sha256,
         "tokens_train": sum(draft.lengths.whole[row.id] for row in draft.splits["train"]),
+        "tokens_answers": sum(draft.lengths.trained[row.id] for row in draft.splits["train"]),
         "tokens_longest": max(draft.lengths.whole.values(), default=0),
         "created": time.time(),
     }

@@ -22,6 +22,7 @@ _Z_SUM = 1.96 + 0.84  # normal quantiles of alpha/2 and of the power
 _DISCORDANT = 0.15  # share of rows that one model gets right and the other wrong
 _MANY_EPOCHS = 3
 _DERIVED = {
+    "answer_share": "The share of the training tokens that are answers, for the memory.",
     "steps": "Steps of the whole run.",
     "tokens": "Tokens trained on, all passes together.",
     "tokens_per_second": "The speed that the time rests on.",

@@ -16,6 +16,7 @@ from engine.plan.recipe import Scalar, Value
 ROOMY, FULL = 0.80, 0.95
 _GPU_BUSY_TOKENS = 1024  # smaller micro-batches leave a GPU waiting
 _SHORTEST = 64
+HALF = 0.5  # the share of the tokens that are answers, where nobody counted
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ def estimate(
         gradient_checkpointing=bool(settings["gradient_checkpointing"]),
         dropout=float(settings["lora_dropout"]),
         optimizer=str(settings["optimizer"]),
+        scored=float(settings.get("answer_share", HALF)),  # plans of older stores lack it
     )
 
 

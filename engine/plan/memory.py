@@ -22,11 +22,18 @@ _ADAPTER_BYTES = 4  # adapters stay in fp32 whatever the model's format
 
 # CUDA context, workspaces and the allocator's waste.
 _GPU_RUNTIME, _GPU_WASTE = 800_000_000, 0.05
-# CPU: interpreter, torch, transformers and datasets; then oneDNN's scratch.
-_CPU_RUNTIME = 640_000_000
+# CPU: interpreter and libraries; what the heap cannot use again when rows differ in length.
+_CPU_RUNTIME, _CPU_WASTE = 640_000_000, 0.10
 _CPU_KEPT = 1.2  # oneDNN keeps some copies of its own
-_CPU_TILE_BYTES = 36  # fp32 copies of a tile in the loss, where no Triton kernel folds them
+_CPU_ATTENTION_BYTES = 8  # of one score of plain attention, kept for the backward pass
+_CPU_LOSS_BYTES = 20  # of one logit: its copies in bf16 and fp32, and their gradients
+_CPU_TILE_BYTES = 36  # the same in TRL's own loss, which scores every position without Triton
 _CPU_DROPOUT_BYTES = 5  # a mask and a copy of every adapted layer's input
+
+# On a CPU the trainer uses plain attention up to this length (the fused kernel's backward pass is
+# four times as slow there), and its own loss up to so many answer tokens x vocabulary entries.
+PLAIN_LENGTH = 256
+OWN_LOSS_LOGITS = 2**25
 
 # Measured for the CPU, judged for the GPU: docs/plan.md.
 EXPECTED_ERROR: Mapping[str, float] = {"cpu": 0.15, "gpu": 0.15}
@@ -79,7 +86,7 @@ def estimate(
     bytes_each = 2 if precision == "bf16" else 4
     adapter = dimensions.adapter_parameters(rank) * _ADAPTER_BYTES
     tokens = micro_batch * length
-    layer = tokens * _layer(dimensions, bytes_each, device, dropout)
+    layer = tokens * _layer(dimensions, length, bytes_each, device, dropout)
     layers = dimensions.layers
     kept = layers * tokens * dimensions.hidden * bytes_each + layer
     parts = {
@@ -90,21 +97,28 @@ def estimate(
         "activations": round(kept if gradient_checkpointing else layers * layer),
         "loss": _loss(dimensions, tokens, scored, bytes_each, device),
     }
-    runtime = _CPU_RUNTIME
-    if device == "gpu":
-        runtime = _GPU_RUNTIME + round(_GPU_WASTE * sum(parts.values()))
-    return Estimate({**parts, "runtime": runtime})
+    runtime, waste = (_CPU_RUNTIME, _CPU_WASTE) if device == "cpu" else (_GPU_RUNTIME, _GPU_WASTE)
+    return Estimate({**parts, "runtime": runtime + round(waste * sum(parts.values()))})
 
 
 def _layer(
-    dimensions: Dimensions, bytes_each: int, device: Literal["cpu", "gpu"], dropout: float
+    dimensions: Dimensions,
+    length: int,
+    bytes_each: int,
+    device: Literal["cpu", "gpu"],
+    dropout: float,
 ) -> float:
     """Bytes that one layer keeps for one token."""
     numbers = _KEPT_HIDDEN * dimensions.hidden + _KEPT_FFN * dimensions.ffn
     if device == "gpu":
         return numbers * bytes_each
     inputs = sum(a for a, _ in dimensions.linears) if dropout else 0
-    return numbers * bytes_each * _CPU_KEPT + inputs * _CPU_DROPOUT_BYTES
+    scores = dimensions.heads * length if length <= PLAIN_LENGTH else 0
+    return (
+        numbers * bytes_each * _CPU_KEPT
+        + scores * _CPU_ATTENTION_BYTES
+        + inputs * _CPU_DROPOUT_BYTES
+    )
 
 
 def _loss(
@@ -114,7 +128,11 @@ def _loss(
     bytes_each: int,
     device: Literal["cpu", "gpu"],
 ) -> int:
-    """Bytes of the largest tile of the loss, and of the gradient it hands back."""
-    tile = min(math.ceil(tokens * scored), _TILE_TOKENS) * min(dimensions.vocab, _TILE_VOCAB)
-    each = bytes_each if device == "gpu" else _CPU_TILE_BYTES
-    return tile * each + tokens * dimensions.hidden * 4
+    """Bytes of the loss at its largest, and of the gradient it hands back."""
+    answers = math.ceil(tokens * scored)
+    gradient = tokens * dimensions.hidden * 4
+    if device == "cpu" and answers * dimensions.vocab <= OWN_LOSS_LOGITS:
+        return answers * dimensions.vocab * _CPU_LOSS_BYTES + gradient
+    positions, each = (tokens, _CPU_TILE_BYTES) if device == "cpu" else (answers, bytes_each)
+    tile = min(positions, _TILE_TOKENS) * min(dimensions.vocab, _TILE_VOCAB)
+    return tile * each + gradient

@@ -21,7 +21,13 @@ from engine.plan.recipe import SETTINGS, Scalar, Value
 from engine.plan.settle import Dataset, settle
 
 # What follows from the settings; kept with them, because their reasons belong to the plan too.
-_DERIVED = {"steps": int, "tokens": int, "tokens_per_second": float, "watts": float}
+_DERIVED = {
+    "answer_share": float,
+    "steps": int,
+    "tokens": int,
+    "tokens_per_second": float,
+    "watts": float,
+}
 
 
 @dataclass(frozen=True)

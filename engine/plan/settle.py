@@ -47,6 +47,7 @@ def settle(
     situation = Situation(dataset["train"], dimensions.parameters, device.kind, bf16=device.bf16)
     values = {**recipe.resolve(chosen, situation), **given}
     values |= _completed(values, project, dataset, dimensions, device)
+    values["answer_share"] = _answer_share(dataset)
     values = fit.bend(values, frozenset(given), dimensions, device)
     return values | _schedule(values, dataset)
 
@@ -81,6 +82,15 @@ def _completed(
         )
         completed["max_length"] = Value(min(cap, 8 * math.ceil(max(longest, 16) / 8)), why)
     return completed
+
+
+def _answer_share(dataset: Dataset) -> Value:
+    """The share of the tokens that enter the loss: a part of the memory depends on it."""
+    answers = dataset["tokens_answers"]
+    if not answers:
+        return Value(fit.HALF, "Not counted for this dataset; half is assumed.")
+    share = round(answers / max(1, dataset["tokens_train"]), 3)
+    return Value(share, f"{answers} of the training rows' tokens are answers.")
 
 
 def _schedule(values: Mapping[str, Value], dataset: Dataset) -> dict[str, Value]:

@@ -18,14 +18,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
 from transformers.utils import logging
 from trl import SFTConfig, SFTTrainer
 
+from engine.plan.memory import OWN_LOSS_LOGITS, PLAIN_LENGTH
 from engine.plan.plan import Plan
 from engine.run import checkpoints
 from engine.run.examples import IGNORED, Examples
 from engine.run.order import Order
 from engine.run.watcher import Watcher
-
-_EAGER_LENGTH = 256  # up to here plain attention beats the fused CPU kernel (backward: 4 times)
-_LOGITS = 2**25  # positions x vocabulary that may be held at once
 
 
 class Trainer(SFTTrainer):  # type: ignore[misc]
@@ -66,7 +64,7 @@ class Trainer(SFTTrainer):  # type: ignore[misc]
         answers = int(counted.sum())
         if (
             labels.device.type != "cpu"
-            or answers * model.config.get_text_config().vocab_size > _LOGITS
+            or answers * model.config.get_text_config().vocab_size > OWN_LOSS_LOGITS
         ):
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         scores = model(
@@ -131,7 +129,7 @@ def build(
 
 def _model(plan: Plan, folder: Path, longest: int) -> Any:
     """Load the weights; on a CPU plain attention is faster than the fused kernel for short rows."""
-    plain = plan.device == "cpu" and longest <= _EAGER_LENGTH
+    plain = plan.device == "cpu" and longest <= PLAIN_LENGTH
     model = AutoModelForCausalLM.from_pretrained(
         folder,
         dtype=torch.bfloat16 if plan["precision"] == "bf16" else torch.float32,

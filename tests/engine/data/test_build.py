@@ -35,6 +35,7 @@ def test_a_dataset_holds_every_kept_row_once_and_its_spec(
     assert [len(parts[split]) for split in SPLITS] == [record[split] for split in SPLITS]
     assert len(parts["golden"]) == 10
     assert record["tokens_longest"] > 50
+    assert 0 < record["tokens_answers"] < 0.6 * record["tokens_train"]
     assert record["golden_sha256"] == sha256(work.project_dir / "golden.jsonl")
     spec = (dataset.folder / "data-spec.md").read_text()
     assert sha256(work.project_dir / "data.jsonl") in spec

@@ -68,28 +68,35 @@ def test_an_8b_on_a_gpu_meets_the_published_peaks(micro_batch, published):
     assert abs(allocated / (published * 1e9) - 1) < 0.05
 
 
-# Real runs of TRL 1.16 on the embedded model, bf16, 2 cores: peak resident memory in MB.
+# Real runs of our trainer on the embedded model, 2 cores: peak resident memory in MB.
 @pytest.mark.parametrize(
-    ("micro_batch", "length", "rank", "dropout", "scored", "measured"),
+    ("micro_batch", "length", "scored", "changes", "measured"),
     [
-        (2, 96, 16, 0, 0.3, 1294),
-        (8, 96, 16, 0, 0.3, 2124),
-        (8, 160, 16, 0, 0.3, 2818),
-        (8, 256, 16, 0, 0.3, 4293),
-        (8, 96, 64, 0, 0.3, 2452),
-        (8, 96, 16, 0, 0.6, 2432),
-        (8, 96, 16, 0, 1.0, 2714),
-        (8, 96, 16, 0.05, 0.3, 2720),
+        (8, 64, 0.3, {}, 1859),
+        (8, 144, 0.1, {}, 2868),
+        (8, 144, 0.3, {}, 3084),
+        (8, 144, 0.6, {}, 4046),  # TRL's own loss
+        (2, 256, 0.3, {}, 1983),
+        (4, 256, 0.3, {}, 3083),
+        (8, 256, 0.3, {}, 5215),
+        (8, 320, 0.3, {}, 6841),  # TRL's own loss
+        (4, 512, 0.3, {}, 4097),  # the fused attention kernel
+        (1, 1024, 0.3, {}, 2535),
+        (8, 96, 0.3, {}, 2176),
+        (8, 96, 0.3, {"rank": 64}, 2536),
+        (8, 96, 0.3, {"dropout": 0.05}, 2793),
+        (8, 144, 0.3, {"precision": "fp32"}, 4417),
+        (8, 144, 0.3, {"gradient_checkpointing": True}, 1552),
     ],
 )
-def test_the_cpu_estimate_meets_real_runs(micro_batch, length, rank, dropout, scored, measured):
+def test_the_cpu_estimate_meets_real_runs(micro_batch, length, scored, changes, measured):
     estimate = memory.estimate(
         SMALL,
         device="cpu",
-        rank=rank,
         micro_batch=micro_batch,
         length=length,
-        dropout=dropout,
         scored=scored,
+        **{"rank": 16, **changes},
     )
-    assert abs(estimate.peak_bytes / (measured * 1e6) - 1) < 0.06
+    # these rows were equally long, so the heap wasted nothing: up to a tenth is kept for that
+    assert -0.05 < estimate.peak_bytes / (measured * 1e6) - 1 < 0.18

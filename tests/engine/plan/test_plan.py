@@ -24,6 +24,7 @@ DATASET = {
     "test": 112,
     "golden": 60,
     "tokens_train": 45_000,
+    "tokens_answers": 15000,
     "tokens_longest": 143,
 }
 
