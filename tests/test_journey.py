@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from engine.base.project import load
 from engine.score.metrics import measure
 
 
@@ -77,8 +78,6 @@ def test_chat_answers_a_new_message_in_the_right_form(journey, cli):
         "I forgot my password and the reset mail never comes", "--json",
     )  # fmt: skip
     answer = json.loads(reply)["reply"]
-    from engine.base.project import load
-
     objective = load(journey.project_dir).objective
     expected = '{"intent": "login_problem", "order": null, "urgent": false}'
     assert measure(objective, expected, answer)["valid_json"] == 1
@@ -93,7 +92,7 @@ def test_the_file_loads_in_plain_llama_cpp(journey, shown):
         [
             {
                 "role": "system",
-                "content": "Read the support message. Answer with JSON: intent, order, urgent.",
+                "content": load(journey.project_dir).objective.instruction,
             },
             {"role": "user", "content": "cancel my order 51234 please"},
         ],

@@ -11,8 +11,8 @@ from engine.base.model import locate
 from engine.data.template import ChatTemplate
 from engine.score import shared
 
-_MOST_ROWS = 64
-_MOST_PADDING = 512  # tokens of a batch; reading them costs about as much as one more batch
+_MOST_ROWS = 96
+_MOST_PADDING = 1536  # tokens of a batch; reading them costs about as much as one more batch
 _SCORES = 1 << 26  # attention scores held at once, 256 MB
 _WORTH_DROPPING = 0.75  # share of a batch still going, below which the others are dropped
 _START = 16  # tokens after which an answer may be given up
