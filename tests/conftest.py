@@ -14,7 +14,7 @@ from engine.base import paths, project
 from engine.base.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
-SHORT = ("--set", "max_steps=32", "--set", "checkpoint_every=16")
+SHORT = ("--set", "max_steps=28", "--set", "checkpoint_every=14")
 
 
 @pytest.fixture(autouse=True)

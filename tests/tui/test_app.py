@@ -105,6 +105,6 @@ async def test_random_keys_break_nothing(app, records, monkeypatch):
     pressed = ["j", "k", "enter", "escape", "slash", "a", "question_mark", "y", "g", "G", "tab"]
     pressed += ["l", "s", "c", "r", "pagedown", "up", "down", "home", "end", "backspace", "f1"]
     async with app.run_test(size=(80, 24)) as pilot:
-        for _ in range(400):
+        for _ in range(250):
             await pilot.press(rng.choice(pressed))
         assert app.is_running
