@@ -9,9 +9,9 @@ the chat template, in the program that will serve the file:
     task        the file's own answers, scored as the tuned model's were, with a paired interval
 
 The F16 file is compared with the adapter model itself, each quantised file with the F16 file: so
-what the merge, the conversion and the quantisation do is told apart. The adapter's answers were scored
-in bfloat16, whose rounding turns a near tie now and then; so that no file is blamed for it, F16 must
-agree token by token and may not lose score, but its interval is not judged.
+what the merge, the conversion and the quantisation do is told apart. The adapter's answers were
+scored in bfloat16, whose rounding turns a near tie now and then. So that no file is blamed for it,
+F16 must agree token by token and may not lose score, but its interval is not judged.
 """
 
 from __future__ import annotations
