@@ -23,7 +23,8 @@ def test_the_peak_grows_with_batch_length_and_rank(device, rank, batch, length):
 
     assert peak(rank=rank + 1) > peak()
     assert peak(batch=batch + 1) > peak()
-    assert peak(length=length + 1) > peak()
+    if device == "gpu" or length != memory.PLAIN_LENGTH:  # the next token changes the attention
+        assert peak(length=length + 1) > peak()
 
 
 @given(device=boxes, batch=st.integers(1, 64), length=st.integers(16, 4096))
