@@ -139,10 +139,13 @@ def test_a_job_outlives_every_death_of_the_screen_that_started_it(
 
 
 @pytest.mark.slow
-def test_from_the_wizard_to_a_running_training_by_keyboard_only(demo_project, terminal, tmp_path):
+@pytest.mark.parametrize("size", [(80, 24), (200, 60)])
+def test_from_the_wizard_to_a_running_training_by_keyboard_only(
+    demo_project, terminal, tmp_path, size
+):
     (demo_project / "project.yaml").unlink()
     store = Store(tmp_path / "workspace")
-    window = terminal(demo_project, store.workspace)
+    window = terminal(demo_project, store.workspace, size)
     window.wait_for("tunesmith")
     window.press("n")
 
@@ -158,7 +161,7 @@ def test_from_the_wizard_to_a_running_training_by_keyboard_only(demo_project, te
     os.kill(window.pid(), signal.SIGKILL)
     before = jobs.get(store, train["id"])["done"]
     until(lambda: jobs.get(store, train["id"])["done"] > before + 1, 60)
-    again = terminal(demo_project, store.workspace)
+    again = terminal(demo_project, store.workspace, size)
     again.wait_for("running")
     again.press("Enter")
     again.wait_for("loss")
