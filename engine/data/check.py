@@ -98,7 +98,7 @@ def _failures(cleaned: Cleaned) -> list[str]:
     if not cleaned.read:
         return ["There are no rows; name a JSONL file that holds some."]
     broken = cleaned.found("broken")
-    if len(broken) >= cleaned.read:
+    if not cleaned.distinct:  # broken golden rows count as broken too
         return [f"No row can be read{examples(broken)}: {broken[0].what}"]
     reasons = []
     bad = cleaned.found("broken") + cleaned.found("conflict")
