@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.base.errors import UsageError
-from engine.data.rows import Row, read
+from engine.data.load.read import read
+from engine.data.rows import Row
 
 _ROWS = 2000
 _LABELS = 40  # more distinct values than this are no list of labels

@@ -13,6 +13,18 @@ from engine.base.settings import dump, parse, read_yaml
 
 Task = Literal["extraction", "classification", "free"]
 Target = Literal["llama.cpp", "vllm", "ollama"]
+Policy = Literal["mask", "pseudonymise", "drop", "keep"]
+Format = Literal[
+    "",
+    "messages",
+    "sharegpt",
+    "alpaca",
+    "prompt-completion",
+    "preference",
+    "kto",
+    "dialogue",
+    "text",
+]
 
 
 @dataclass(frozen=True)
@@ -43,22 +55,72 @@ class Objective:
 
 
 @dataclass(frozen=True)
-class DataSettings:
-    """Where the rows come from.
+class Mapping:
+    """How the records of a source become rows; what is empty is detected.
 
     Attributes:
-        sources: JSONL files, relative to the project folder.
-        golden: A JSONL file of hard rows that no training may ever read; empty for none.
+        format: The records' format.
+        prompt: The column (key) of the message to the model.
+        completion: The column of the answer; of a preference the chosen one.
+        rejected: The column of the answer that is not wanted.
+        label: The column that says whether the answer is good.
+        messages: The column of the conversation.
+        text: The column of the raw text.
+        system: The column of the system prompt.
+        system_prompt: One system prompt for all rows, in place of their own.
+        group: The column whose equal values belong together (customer, document).
+        scenario: The column of the kind of case.
+        roles: For each role's name in the file what it is: user, assistant, system or tool.
+    """
+
+    format: Format = ""
+    prompt: str = ""
+    completion: str = ""
+    rejected: str = ""
+    label: str = ""
+    messages: str = ""
+    text: str = ""
+    system: str = ""
+    system_prompt: str = ""
+    group: str = ""
+    scenario: str = ""
+    roles: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Where the rows come from, and how they are cleaned, balanced and split.
+
+    Attributes:
+        sources: Files or folders, relative to the project folder, or `hf:owner/name`.
+        golden: A file of hard rows that no training may ever read; empty for none.
         test: Share of the clean rows held out for the verdict.
         validation: Share of the clean rows held out for advice and for watching the training.
-        pii: What to do with e-mail addresses, phone numbers and keys found in a row.
+        pii: What to do with personal data and keys found in a row.
+        entities: The same for single kinds, such as `{url: keep, email: pseudonymise}`.
+        mapping: How a source's records become rows, by source, where the detection is wrong.
+        cap: The most training rows of one scenario; 0 for no limit.
+        temperature: The power to which the scenarios' shares are raised; 1 leaves them, 0 makes
+            them equal.
+        languages: The languages that rows may have, as ISO 639-1 codes; empty for all.
+        edges: The edge cases that the data must have rows of.
+        least: The fewest rows that each scenario and each of `edges` should have.
+        semantic: Whether to look for rephrasings with a sentence-embedding model.
     """
 
     sources: tuple[str, ...]
     golden: str = ""
     test: float = 0.15
     validation: float = 0.10
-    pii: Literal["mask", "drop", "keep"] = "mask"
+    pii: Policy = "mask"
+    entities: dict[str, Policy] = field(default_factory=dict)
+    mapping: dict[str, Mapping] = field(default_factory=dict)
+    cap: int = 0
+    temperature: float = 1.0
+    languages: tuple[str, ...] = ()
+    edges: tuple[str, ...] = ()
+    least: int = 5
+    semantic: bool = False
 
 
 @dataclass(frozen=True)

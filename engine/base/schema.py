@@ -32,6 +32,13 @@ def m002_answer_tokens(db: Any) -> None:
     db.execute("ALTER TABLE datasets ADD COLUMN tokens_answers INTEGER NOT NULL DEFAULT 0")
 
 
+@migrations()  # type: ignore[untyped-decorator]
+def m003_data_stage(db: Any) -> None:
+    """What the data stage remembers: form and lineage of a dataset, frozen golden rows, reviews."""
+    for statement in _DATA_STAGE.split(";\n\n"):
+        db.execute(statement)
+
+
 def migrate(connection: sqlite3.Connection) -> int:
     """Bring a store to the newest schema; each migration is one transaction. Return its version."""
     database = Database(connection)
@@ -315,3 +322,40 @@ CREATE VIEW run_list AS
          r.ended, r.step, r.steps, r.project_id, r.job_id, r.peak_bytes, r.seconds, r.tokens
   FROM runs r LEFT JOIN jobs j ON j.id = r.job_id
 """.strip()
+
+_DATA_STAGE = """
+ALTER TABLE datasets ADD COLUMN form TEXT NOT NULL DEFAULT 'answer'
+  CHECK (form IN ('answer', 'preference', 'feedback', 'text'));
+
+ALTER TABLE datasets ADD COLUMN parent_id TEXT REFERENCES datasets(id);
+
+ALTER TABLE dataset_findings ADD COLUMN fix TEXT NOT NULL DEFAULT '';
+
+ALTER TABLE dataset_findings ADD COLUMN row_id TEXT;
+
+CREATE TABLE golden_sets (
+  id INTEGER PRIMARY KEY,
+  project_id INTEGER NOT NULL REFERENCES projects(id),
+  sha256 TEXT NOT NULL,
+  path TEXT NOT NULL,
+  rows INTEGER NOT NULL,
+  frozen REAL NOT NULL,
+  UNIQUE (project_id, sha256)
+);
+
+CREATE TABLE reviews (
+  id INTEGER PRIMARY KEY,
+  project_id INTEGER NOT NULL REFERENCES projects(id),
+  row_id TEXT NOT NULL,
+  source TEXT NOT NULL,
+  reviewer TEXT NOT NULL,
+  decision TEXT NOT NULL CHECK (decision IN ('accept', 'edit', 'reject', 'relabel')),
+  prompt TEXT,
+  completion TEXT,
+  scenario TEXT,
+  note TEXT NOT NULL DEFAULT '',
+  created REAL NOT NULL
+);
+
+CREATE INDEX reviews_row ON reviews(project_id, row_id)
+"""

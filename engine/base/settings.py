@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
+from types import UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import yaml
@@ -95,7 +96,9 @@ def _value(value: Any, hint: Any, path: str, problems: list[str]) -> Any:  # noq
     if origin is tuple and isinstance(value, list):
         return tuple(_value(v, choices[0], f"{path}[{i}]", problems) for i, v in enumerate(value))
     if origin is dict and isinstance(value, Mapping):
-        return dict(value)
+        return {str(k): _value(v, choices[1], f"{path}.{k}", problems) for k, v in value.items()}
+    if origin is UnionType and type(value) in choices:
+        return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if hint is Any or (hint in _NAMES and type(value) is hint):

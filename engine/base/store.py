@@ -16,7 +16,7 @@ from typing import Any
 from engine.base.errors import TunesmithError
 from engine.base.paths import STORE_NAME
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 Row = sqlite3.Row
 Value = str | int | float | None
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from engine.data import duplicates, masking
 from engine.data.leakage import Golden
+from engine.data.load.read import read_all
 from engine.data.normalise import Boilerplate, normalise
-from engine.data.rows import Problem, Row, Rows, read_all
+from engine.data.rows import Problem, Row, Rows
 
 Progress = Callable[[str], None]
 

@@ -1,34 +1,39 @@
-"""Rows: one line of a JSONL file, in the one form that every later stage reads."""
+"""Rows: one example in the one form that every later stage reads."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from hashlib import blake2b
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NamedTuple
 
-from engine.base.errors import UsageError
-
-# C0 controls but tab, line feed and carriage return; DEL; halves of a surrogate pair
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
-_CONTROL_TOKEN = re.compile(r"<\|[A-Za-z][A-Za-z0-9_]*\|>")
-_SHAPE = 'Write it as one JSON object a line: {"prompt": "...", "completion": "..."}.'
+Form = Literal["answer", "preference", "feedback", "text"]
 
 
-@dataclass(frozen=True)
+class Turn(NamedTuple):
+    """An earlier turn of a conversation; `role` is user, assistant or tool."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One example.
 
     Attributes:
-        id: 16 hex characters, made of prompt and completion; equal for equal content everywhere.
-        prompt: The message to the model.
-        completion: The answer it shall give.
+        id: 16 hex characters of a hash of everything the model sees; equal for equal content.
+        prompt: The last message to the model; empty in a raw text.
+        completion: The answer it shall give; of a preference the chosen one, or the raw text.
         group: Rows of one group (a customer, a document) never spread over two splits.
         scenario: The kind of case, for stratifying and for results per scenario; may be empty.
         source: Where it came from, as `file:row`.
+        form: What is learnt from it: an `answer`; a `preference` of `completion` over `rejected`;
+            `feedback`, whether `completion` is good (`label`); or raw `text`.
+        system: The row's own system prompt; empty where the project's instruction holds.
+        history: The turns before the prompt, oldest first.
+        rejected: The answer of a preference that is not wanted.
+        label: The word of a feedback on its completion.
     """
 
     id: str
@@ -37,11 +42,16 @@ class Row:
     group: str
     scenario: str
     source: str
+    form: Form = "answer"
+    system: str = ""
+    history: tuple[Turn, ...] = ()
+    rejected: str = ""
+    label: bool = True
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A line that is no row: where, what is wrong and how to mend it. It never quotes content."""
+    """A record that is no row: where, what is wrong and how to mend it. It never quotes content."""
 
     file: str
     row: int
@@ -55,8 +65,8 @@ class Rows:
 
     Attributes:
         rows: The usable rows, in file order.
-        problems: The lines that are no row.
-        lines: How many lines of each file held anything, by file.
+        problems: The records that are no row.
+        lines: How many records of each file held anything, by file.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -65,136 +75,62 @@ class Rows:
 
 
 def make(
-    prompt: str, completion: str, *, group: str = "", scenario: str = "", source: str = ""
+    prompt: str,
+    completion: str,
+    *,
+    group: str = "",
+    scenario: str = "",
+    source: str = "",
+    form: Form = "answer",
+    system: str = "",
+    history: tuple[Turn, ...] = (),
+    rejected: str = "",
+    label: bool = True,
 ) -> Row:
     """Build a row with its id; a row without a group is a group of its own."""
-    digest = blake2b(f"{prompt}\0{completion}".encode(), digest_size=8).hexdigest()
-    return Row(digest, prompt, completion, group or digest, scenario, source)
+    seen = [prompt, completion]
+    if form != "answer" or system or history:
+        more = [form, system, rejected, "" if label else "bad"]
+        seen += [*more, *(part for turn in history for part in turn)]
+    digest = blake2b("\0".join(seen).encode(), digest_size=8).hexdigest()
+    return Row(
+        digest,
+        prompt,
+        completion,
+        group or digest,
+        scenario,
+        source,
+        form,
+        system,
+        history,
+        rejected,
+        label,
+    )
+
+
+def changed(row: Row, **parts: Any) -> Row:
+    """Return the row with other texts and so another id; its own group stays its own."""
+    names = [item.name for item in fields(Row) if item.name != "id"]
+    values = {name: getattr(row, name) for name in names} | parts
+    if row.group == row.id and "group" not in parts:
+        values["group"] = ""
+    return make(**values)
 
 
 def to_json(row: Row) -> str:
-    """Return a row as one line of JSON, keys in a fixed order, without the line's end."""
-    return json.dumps(asdict(row), ensure_ascii=False)
+    """Return a row as one line of JSON, keys in a fixed order, without the line's end.
+
+    A key that holds what most rows have (no history, no system prompt) is left out.
+    """
+    return json.dumps({k: v for k, v in asdict(row).items() if v != _USUAL[k]}, ensure_ascii=False)
 
 
 def from_json(line: str) -> Row:
     """Read a row that `to_json` wrote."""
-    return Row(**json.loads(line))
+    content = json.loads(line)
+    if "history" in content:
+        content["history"] = tuple(Turn(*turn) for turn in content["history"])
+    return Row(**content)
 
 
-def read_all(files: dict[str, Path]) -> Rows:
-    """Read JSONL files, each under the name by which findings shall call it."""
-    found = Rows()
-    for name, path in files.items():
-        found.lines[name] = 0
-        for item in read(path, name):
-            found.lines[name] += 1
-            if isinstance(item, Row):
-                found.rows.append(item)
-            else:
-                found.problems.append(item)
-    return found
-
-
-def read(path: Path, name: str = "") -> Iterator[Row | Problem]:
-    """Stream a JSONL file: for each line that holds anything, its row or its problem.
-
-    A byte order mark, Windows line ends and blank lines are accepted.
-
-    Args:
-        path: The file.
-        name: What to call it in `source` and in problems; the path as given when empty.
-
-    Raises:
-        UsageError: There is no such file, or it may not be read.
-    """
-    name = name or str(path)
-    try:
-        with path.open("rb") as stream:
-            for number, line in enumerate(stream, start=1):
-                raw = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-                if number == 1 and raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-                    yield Problem(name, 1, "The file is UTF-16.", "Save it as UTF-8.")
-                    return
-                if raw.strip():
-                    yield _parse(raw, name, number)
-    except OSError as error:
-        raise UsageError(
-            f"The file cannot be read ({error.strerror}).", "Check its name and rights.", name
-        ) from error
-
-
-def _parse(raw: bytes, name: str, number: int) -> Row | Problem:
-    try:
-        return _row(json.loads(raw.decode(), parse_constant=_refuse), name, number)
-    except UnicodeDecodeError:
-        return Problem(name, number, "The line is not UTF-8.", "Save the file as UTF-8.")
-    except json.JSONDecodeError as error:
-        fault = error.msg.removesuffix(" at")
-        what = f"The line is not JSON: {fault}, at character {error.colno}."
-        return Problem(name, number, what, _SHAPE)
-    except (ValueError, RecursionError):  # NaN, a number of 5,000 digits, 1,000 brackets
-        return Problem(name, number, "The line is not JSON that can be read.", _SHAPE)
-
-
-def _row(content: Any, name: str, number: int) -> Row | Problem:
-    if not isinstance(content, dict):
-        return Problem(name, number, "The line is JSON, but not an object.", _SHAPE)
-    fault = _fault(content)
-    if fault:
-        return Problem(name, number, *fault)
-    return make(
-        content["prompt"],
-        _text(content["completion"]),
-        group=str(content.get("group") or ""),
-        scenario=str(content.get("scenario") or ""),
-        source=f"{name}:{number}",
-    )
-
-
-def _fault(content: dict[str, Any]) -> tuple[str, str] | None:
-    """Return what is wrong with an object and how to mend it, or None."""
-    for key, kinds in (("prompt", str), ("completion", str | dict | list)):
-        value = content.get(key)
-        if value is None:
-            return f"There is no `{key}`; {_keys(content)}.", _SHAPE
-        if not isinstance(value, kinds):
-            return f"`{key}` is {_kind(value)}, not text.", f"Put the {key} in quotes."
-        if isinstance(value, str) and not value.strip():
-            return f"`{key}` is empty.", f"Write the {key}, or remove the line."
-    for key in ("group", "scenario"):
-        value = content.get(key)
-        if isinstance(value, bool) or not isinstance(value, str | int | None):
-            return f"`{key}` is {_kind(value)}, not text.", f"Put the {key} in quotes."
-    return _forbidden(content)
-
-
-def _forbidden(content: dict[str, Any]) -> tuple[str, str] | None:
-    for key in ("prompt", "completion", "group", "scenario"):
-        text = _text(content.get(key) or "")
-        if _UNPRINTABLE.search(text):
-            return f"`{key}` holds a control character.", "Remove it (often a NUL byte)."
-        if _CONTROL_TOKEN.search(text):
-            return (
-                f"`{key}` holds a control token of a chat template (<|...|>).",
-                "Remove it; the template adds its own.",
-            )
-    return None
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _keys(content: dict[str, Any]) -> str:
-    names = [key[:30] for key in list(content)[:6]]
-    return f"the line has {', '.join(names)}" if names else "the object is empty"
-
-
-def _kind(value: Any) -> str:
-    names = {bool: "true or false", int: "a number", float: "a number", list: "a list"}
-    return names.get(type(value), "an object")
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(constant)
+_USUAL = {item.name: None if item.default is MISSING else item.default for item in fields(Row)}

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.base.errors import UsageError
-from engine.data.rows import Problem, Row, from_json, make, read, to_json
+from engine.data.load.read import read
+from engine.data.rows import Problem, Row, from_json, make, to_json
 
 
 def read_bytes(folder: Path, content: bytes) -> list[Row | Problem]:

@@ -16,8 +16,9 @@ from engine.base import jobs, paths, project
 from engine.base.project import DataSettings, Objective, Project
 from engine.base.store import Row, Store
 from engine.base.work import register
+from engine.data.load.read import read
 from engine.data.rows import Row as Example
-from engine.data.rows import read, to_json
+from engine.data.rows import to_json
 from engine.plan import plan
 from engine.run import launch
 
