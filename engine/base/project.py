@@ -106,6 +106,7 @@ class DataSettings:
         edges: The edge cases that the data must have rows of.
         least: The fewest rows that each scenario and each of `edges` should have.
         semantic: Whether to look for rephrasings with a sentence-embedding model.
+        fix: Whether to mend what can be mended without asking, in place of leaving it out.
     """
 
     sources: tuple[str, ...]
@@ -121,6 +122,7 @@ class DataSettings:
     edges: tuple[str, ...] = ()
     least: int = 5
     semantic: bool = False
+    fix: bool = False
 
 
 @dataclass(frozen=True)

@@ -343,6 +343,26 @@ CREATE TABLE golden_sets (
   UNIQUE (project_id, sha256)
 );
 
+CREATE TABLE review_items (
+  id INTEGER PRIMARY KEY,
+  project_id INTEGER NOT NULL REFERENCES projects(id),
+  job_id INTEGER REFERENCES jobs(id),
+  rank INTEGER NOT NULL,
+  row_id TEXT NOT NULL,
+  source TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  what TEXT NOT NULL,
+  action TEXT NOT NULL,
+  other TEXT NOT NULL DEFAULT '',
+  scenario TEXT NOT NULL DEFAULT '',
+  prompt TEXT NOT NULL,
+  completion TEXT NOT NULL,
+  prompt_after TEXT,
+  completion_after TEXT
+);
+
+CREATE INDEX review_items_project ON review_items(project_id, rank);
+
 CREATE TABLE reviews (
   id INTEGER PRIMARY KEY,
   project_id INTEGER NOT NULL REFERENCES projects(id),

@@ -25,7 +25,10 @@ class Finding:
         file: The file, as the user named it.
         row: The line in it, from 1.
         what: What was found.
-        action: dropped, masked or kept.
+        action: dropped, masked, pseudonymised, kept, fixed, grouped or flagged.
+        fix: How to mend it; empty where the action did.
+        row_id: The row's id as it was read; empty for what is no row.
+        other: The place of the row it repeats, contradicts or gives away; else empty.
     """
 
     kind: str
@@ -33,6 +36,9 @@ class Finding:
     row: int
     what: str
     action: str
+    fix: str = ""
+    row_id: str = ""
+    other: str = ""
 
     @property
     def place(self) -> str:

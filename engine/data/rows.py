@@ -51,12 +51,32 @@ class Row:
 
 @dataclass(frozen=True)
 class Problem:
-    """A record that is no row: where, what is wrong and how to mend it. It never quotes content."""
+    """A record that is no row: where, what is wrong and how to mend it. It never quotes content.
+
+    Attributes:
+        file: The file, as the user named it.
+        row: The line or record in it, from 1.
+        what: What is wrong.
+        fix: How to mend it.
+        repaired: The row that the fix makes, where it can be made without asking.
+    """
 
     file: str
     row: int
     what: str
     fix: str
+    repaired: Row | None = None
+
+    def to_json(self) -> dict[str, str | int | bool]:
+        """Return the problem for machines; `fixable` says whether `--fix` mends it."""
+        fixable = self.repaired is not None
+        return {
+            "file": self.file,
+            "row": self.row,
+            "what": self.what,
+            "fix": self.fix,
+            "fixable": fixable,
+        }
 
 
 @dataclass
