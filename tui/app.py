@@ -166,12 +166,17 @@ def run(workspace: Path, screen: str | None = None) -> int:
 
 
 def _screen(name: str) -> Screen[None]:
-    """Return the screen called `new`, `run:ID`, `score:ID` or `ship:ID`."""
+    """Return the screen called `new`, `run:ID`, `score:ID`, `ship:ID` or `review:PROJECT:NAME`."""
     kind, _, number = name.partition(":")
     if kind == "new":
         from tui.screens.wizard import WizardScreen
 
         return WizardScreen()
+    if kind == "review":
+        from tui.screens.review import ReviewScreen
+
+        project, _, reviewer = number.partition(":")
+        return ReviewScreen(int(project), reviewer)
     if kind == "score":
         from tui.screens.score import ScoreScreen
 

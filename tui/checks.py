@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from engine.base.errors import UsageError
+from engine.base.errors import TunesmithError, UsageError
 from engine.base.settings import nearest_name
+from engine.data.load.detect import detect
 from engine.plan import models, recipe
 from engine.ship.gguf import TYPES
+from tui.columns import to_mapping
 from tui.proposals import sample
 from tui.question import Context, split
 
@@ -30,11 +32,33 @@ def project_name(answer: str, _: Context) -> str:
 
 
 def sources(answer: str, context: Context) -> str:
-    """Check that every example file is there."""
+    """Check that every example file or folder is there."""
     names = split(answer)
     if not names:
-        return "Name a JSONL file: one example a line, with the keys prompt and completion."
+        return "Name a file of examples, such as JSONL or CSV: questions with their answers."
     return next((fault for name in names if (fault := _missing(name, context))), "")
+
+
+def columns(answer: str, _: Context) -> str:
+    """Check which column is what."""
+    try:
+        to_mapping(split(answer))
+    except UsageError as error:
+        return error.what
+    return ""
+
+
+def about_columns(_: str, context: Context) -> str:
+    """Say how the example files are read."""
+    names = context.parts("sources")
+    if not names or not context.sample.rows:
+        return ""
+    try:
+        found = detect(context.path(names[0]), mapping=to_mapping(context.parts("columns")))
+    except TunesmithError as error:
+        return error.what
+    more = f" Not used: {', '.join(found.unused[:3])}." if found.unused else ""
+    return f"{found.container}, {found.format}, {found.confidence:.0%} sure.{more}"
 
 
 def golden(answer: str, context: Context) -> str:
@@ -137,9 +161,11 @@ def about_exports(answer: str, _: Context) -> str:
 
 
 def _missing(name: str, context: Context) -> str:
+    if name.startswith("hf:"):
+        return ""
     path = context.path(name)
     try:
-        found = path.is_file()
+        found = path.exists()
     except OSError:  # a name too long for the system, or a folder without rights
         found = False
     return "" if found else f"There is no file {name} in {path.parent}."

@@ -16,6 +16,9 @@ from typing import Any
 import click
 
 Cell = str | int | float | None
+_ESCAPED = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), *range(0xD800, 0xE000))}
+_ESCAPED |= {code: f"\\u{code:04x}" for code in (*range(0x200B, 0x2010), *range(0x2028, 0x202F))}
+_ESCAPED |= {code: f"\\u{code:04x}" for code in (*range(0x2060, 0x2070), 0xFEFF)}
 MARKS = {"pass": "✓", "warn": "!", "fail": "✗"}
 
 
@@ -47,12 +50,18 @@ def note(text: str) -> None:
 
 def emit(data: Any) -> None:
     """Write data as one JSON document to standard output."""
-    click.echo(json.dumps(data, ensure_ascii=False, indent=2, default=str))
+    click.echo(_json(data, indent=2))
 
 
 def emit_line(data: Mapping[str, Any]) -> None:
     """Write one event as one line of JSON."""
-    click.echo(json.dumps(data, ensure_ascii=False, default=str))
+    click.echo(_json(data))
+
+
+def _json(data: Any, indent: int | None = None) -> str:
+    """Return JSON; what could move a cursor or turn the writing direction is escaped."""
+    text = json.dumps(data, ensure_ascii=False, indent=indent, default=str)
+    return text.translate(_ESCAPED) if not text.isascii() else text
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:

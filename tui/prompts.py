@@ -65,7 +65,7 @@ def _write(answers: dict[str, str], folder: Path, *, replace: bool) -> Path:
     if found:
         listed = " ".join(f"{key}: {fault}" for key, fault in found.items())
         raise UsageError(listed, "Give these answers and try again.", str(folder))
-    wanted = to_project(answers)
+    wanted = to_project(answers, project.here(folder))
     path = folder / paths.PROJECT_NAME
     if path.is_file() and not replace and project.load(folder) != wanted:
         raise UsageError(

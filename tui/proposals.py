@@ -13,11 +13,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from engine.base.errors import UsageError
+from engine.base.errors import TunesmithError
+from engine.data.load.detect import detect
 from engine.data.load.read import read
-from engine.data.rows import Row
+from engine.data.rows import Problem, Row
+from tui.columns import needed, to_mapping
 
 _ROWS = 2000
+_DATA = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 _LABELS = 40  # more distinct values than this are no list of labels
 _EXAMPLE = 40  # characters
 
@@ -30,11 +33,13 @@ class Sample:
         rows: Rows that could be read.
         keys: The keys of the JSON answers, in order; empty when the answers are plain text.
         values: For every key the values seen, most frequent first; for text answers under "".
+        mendable: Rows that cannot be read but can be mended without asking.
     """
 
     rows: int = 0
     keys: tuple[str, ...] = ()
     values: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    mendable: int = 0
 
     @property
     def task(self) -> str:
@@ -44,8 +49,13 @@ class Sample:
         return "classification" if labels(self, "") else "free"
 
 
-def sample(files: Sequence[Path]) -> Sample:
-    """Look at the first rows of some JSONL files; unreadable files and rows count as absent."""
+def sample(files: Sequence[Path], columns: str = "") -> Sample:
+    """Look at the first rows of some files; unreadable files and rows count as absent.
+
+    Args:
+        files: Data files or folders.
+        columns: Which column is what, as it was typed; empty to detect it.
+    """
     known = []
     for file in files:
         try:
@@ -53,7 +63,27 @@ def sample(files: Sequence[Path]) -> Sample:
         except (OSError, ValueError):
             continue
         known.append((file, state.st_mtime_ns, state.st_size))
-    return _sample(tuple(known))
+    return _sample(tuple(known), columns)
+
+
+def holds_examples(file: Path) -> bool:
+    """Whether a file's name says that it holds examples, packed or not."""
+    endings = [suffix.lower() for suffix in file.suffixes[-2:]]
+    return any(ending in _DATA for ending in endings) and file.is_file()
+
+
+def detected(files: Sequence[Path]) -> str:
+    """Return which column is what, as a person would type it, where their names do not say it.
+
+    Files that need different mappings need one each, written in project.yaml: then it is empty.
+    """
+    found = set()
+    for file in files:
+        try:
+            found.add(needed(detect(file).mapping))
+        except TunesmithError:
+            continue
+    return found.pop() if len(found) == 1 else ""
 
 
 def labels(found: Sample, key: str) -> tuple[str, ...]:
@@ -87,25 +117,33 @@ def prompt(found: Sample, fields: Sequence[str]) -> str:
 
 
 @lru_cache(maxsize=8)
-def _sample(files: tuple[tuple[Path, int, int], ...]) -> Sample:
-    answers = [text for file, _, _ in files for text in _answers(file)]
+def _sample(files: tuple[tuple[Path, int, int], ...], columns: str) -> Sample:
+    rows = [item for file, _, _ in files for item in _rows(file, columns)]
+    answers = [item.completion for item in rows if isinstance(item, Row)]
+    mendable = sum(isinstance(item, Problem) and item.repaired is not None for item in rows)
     parsed = [_object(text) for text in answers]
     objects = [item for item in parsed if item is not None]
     if len(objects) * 10 < len(answers) * 9 or not objects:
-        return Sample(len(answers), (), {"": _ranked(answers)})
+        return Sample(len(answers), (), {"": _ranked(answers)}, mendable)
     keys = tuple(objects[0])
     return Sample(
         len(objects),
         keys,
         {key: _ranked([item[key] for item in objects if key in item]) for key in keys},
+        mendable,
     )
 
 
-def _answers(file: Path) -> list[str]:
+def _rows(file: Path, columns: str) -> list[Row | Problem]:
     try:
-        return [item.completion for item in islice(read(file), _ROWS) if isinstance(item, Row)]
-    except UsageError:
+        return list(islice(read(file, mapping=to_mapping(split(columns))), _ROWS))
+    except TunesmithError:
         return []
+
+
+def split(text: str) -> list[str]:
+    """Return the parts of a list written with commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _object(text: str) -> dict[str, Any] | None:

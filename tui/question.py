@@ -9,7 +9,9 @@ from typing import Literal
 
 from engine.base.settings import nearest_name
 from tui import proposals
-from tui.proposals import Sample
+from tui.proposals import Sample, split
+
+__all__ = ["Answers", "Context", "Question", "Step", "filled", "fixed", "split"]
 
 Answers = Mapping[str, str]
 Kind = Literal["text", "paragraph", "choice", "number", "path"]
@@ -36,17 +38,14 @@ class Context:
     @property
     def sample(self) -> Sample:
         """What the first rows of the example files show."""
-        return proposals.sample([self.path(name) for name in self.parts("sources")])
+        return proposals.sample(
+            [self.path(name) for name in self.parts("sources")], self["columns"]
+        )
 
     @property
     def fields(self) -> list[str]:
         """The keys of a JSON answer; none where the answer is text."""
         return self.parts("fields") if self["output"] == "json" else []
-
-
-def split(text: str) -> list[str]:
-    """Return the parts of a list written with commas."""
-    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def fixed(value: str) -> Callable[[Context], str]:

@@ -10,11 +10,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from engine.base import model, settings
+from engine.base import model, project, settings
 from engine.base.project import Project
 from engine.plan import recipe
-from tui import checks, proposals
+from tui import checks, columns, proposals
 from tui.question import Answers, Context, Question, Step, fixed, split
 
 
@@ -22,9 +23,14 @@ def _name(context: Context) -> str:
     return re.sub(r"[^a-z0-9]+", "-", context.folder.name.lower()).strip("-")[:60] or "project"
 
 
-def _jsonl(context: Context, *, golden: bool) -> list[str]:
-    files = sorted(file.name for file in context.folder.glob("*.jsonl") if file.is_file())
-    return [name for name in files if ("golden" in name.lower()) is golden]
+def _files(context: Context, *, golden: bool) -> list[str]:
+    """Return the data files of the folder; those with `golden` in their name, or the others."""
+    names = sorted(file.name for file in context.folder.glob("*") if proposals.holds_examples(file))
+    return [name for name in names if ("golden" in name.lower()) is golden]
+
+
+def _columns(context: Context) -> str:
+    return proposals.detected([context.path(name) for name in context.parts("sources")])
 
 
 def _recipes() -> dict[str, str]:
@@ -47,10 +53,16 @@ OBJECTIVE = Step(
         ),
         Question(
             "sources", "Examples",
-            "One or more JSONL files, by comma: one example a line, with the keys prompt and "
-            "completion. What follows is proposed from them.",
-            "path", lambda context: ", ".join(_jsonl(context, golden=False)), checks.sources,
+            "Files or folders of examples, by comma: JSONL, JSON, CSV, Parquet, text, packed or "
+            "not; or hf:owner/name. What follows is proposed from them.",
+            "path", lambda context: ", ".join(_files(context, golden=False)), checks.sources,
             checks.about_sources,
+        ),
+        Question(
+            "columns", "Columns",
+            "Which column is what, by comma, where their names do not say it: prompt=question, "
+            "completion=answer, scenario=category, format=sharegpt, role.bot=assistant.",
+            "text", _columns, checks.columns, checks.about_columns,
         ),
         Question(
             "task", "Task", "The kind of task; it sets how answers are compared.", "choice",
@@ -113,9 +125,9 @@ DATA = Step(
     (
         Question(
             "golden", "Golden rows",
-            "A JSONL file of hard rows, checked by hand, that no training may ever read. Leave "
+            "A file of hard rows, checked by hand, that no training may ever read. Leave "
             "it empty when there is none.",
-            "path", lambda context: next(iter(_jsonl(context, golden=True)), ""), checks.golden,
+            "path", lambda context: next(iter(_files(context, golden=True)), ""), checks.golden,
             checks.about_golden,
         ),
         Question(
@@ -124,10 +136,18 @@ DATA = Step(
             "(PII: what can identify a person).",
             "choice", fixed("mask"),
             choices={
-                "mask": "Replace each by a placeholder such as <EMAIL>; the row stays.",
+                "mask": "Replace each by a placeholder such as <EMAIL_1>; the row stays.",
+                "pseudonymise": "Replace each by an invented one of the same form.",
                 "drop": "Leave such rows out.",
                 "keep": "Train on them as they are: the model may repeat them to anyone.",
             },
+        ),
+        Question(
+            "fix", "Mend rows",
+            "Mend what needs no question, such as roles out of order or control characters, "
+            "rather than leave such rows out. The files stay as they are.",
+            "choice", lambda context: "true" if context.sample.mendable else "false",
+            choices={"true": "Mend them; each is told.", "false": "Leave them out; each is told."},
         ),
         Question(
             "test", "Test split",
@@ -236,14 +256,18 @@ def faults(answers: Answers, folder: Path) -> dict[str, str]:
     return {key: fault for key, fault in found.items() if fault}
 
 
-def to_project(answers: Answers) -> Project:
+def to_project(answers: Answers, before: Project | None = None) -> Project:
     """Return the project that complete answers describe.
+
+    Args:
+        answers: An answer to every question.
+        before: The project as it was; what no question asks stays as it is there.
 
     Raises:
         UsageError: Lists every answer that will not do.
     """
     given = {key: answer.strip() for key, answer in answers.items()}
-    content = {
+    content: dict[str, Any] = {
         "name": given["name"],
         "objective": {
             **{key: given[key] for key in ("instruction", "prompt", "task", "output")},
@@ -256,6 +280,8 @@ def to_project(answers: Answers) -> Project:
             "test": checks.share(given["test"]),
             "validation": checks.share(given["validation"]),
             "pii": given["pii"],
+            "fix": given["fix"] == "true",
+            "mapping": _mapping(given, before),
         },
         "base_model": _home(given["base_model"]),
         "recipe": given["recipe"],
@@ -265,13 +291,35 @@ def to_project(answers: Answers) -> Project:
         "exports": split(given["exports"]),
         "seed": int(given["seed"]),
     }
+    if before is not None:
+        kept = asdict(before)
+        for part in ("objective", "data"):
+            content[part] = {**kept[part], **content[part]}
+        content = {**kept, **content}
     return settings.parse(content, Project, "the answers")
 
 
-def from_project(project: Project) -> dict[str, str]:
+def _mapping(given: Answers, before: Project | None) -> dict[str, dict[str, object]]:
+    """Return the mapping of every file; mappings that differ by file are kept as they were."""
+    if not given["columns"]:
+        kept = before.data.mapping if before is not None else {}
+        return {name: asdict(item) for name, item in kept.items()} if _differ(kept) else {}
+    content = asdict(columns.to_mapping(split(given["columns"])))
+    files = [*split(given["sources"]), *([given["golden"]] if given["golden"] else [])]
+    return {_home(name): {key: item for key, item in content.items() if item} for name in files}
+
+
+def _differ(mapping: Mapping[str, project.Mapping]) -> bool:
+    return len({columns.written(item) for item in mapping.values()}) > 1
+
+
+def from_project(described: Project) -> dict[str, str]:
     """Return the answers that describe a project."""
-    content = asdict(project)
+    content = asdict(described)
     flat = {**content, **content["objective"], **content["data"]}
+    mapping = described.data.mapping
+    one = next(iter(mapping.values()), project.Mapping())
+    flat["columns"] = "" if _differ(mapping) else columns.written(one)
     return {key: written(flat[key]) for key in QUESTIONS}
 
 

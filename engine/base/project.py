@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from engine.base.errors import UsageError
+from engine.base.errors import TunesmithError, UsageError
 from engine.base.files import write_text
 from engine.base.paths import PROJECT_NAME, nearest
 from engine.base.settings import dump, parse, read_yaml
@@ -164,6 +164,14 @@ def load(folder: Path) -> Project:
             str(path),
         )
     return parse(read_yaml(path), Project, str(path))
+
+
+def here(folder: Path) -> Project | None:
+    """Return the project of a folder; None where there is none that can be read."""
+    try:
+        return load(folder)
+    except TunesmithError:
+        return None
 
 
 def save(project: Project, folder: Path) -> Path:

@@ -34,7 +34,7 @@ def m002_answer_tokens(db: Any) -> None:
 
 @migrations()  # type: ignore[untyped-decorator]
 def m003_data_stage(db: Any) -> None:
-    """What the data stage remembers: form and lineage of a dataset, frozen golden rows, reviews."""
+    """What the data stage remembers: a dataset's form and parent, splits, golden sets, reviews."""
     for statement in _DATA_STAGE.split(";\n\n"):
         db.execute(statement)
 
@@ -329,9 +329,20 @@ ALTER TABLE datasets ADD COLUMN form TEXT NOT NULL DEFAULT 'answer'
 
 ALTER TABLE datasets ADD COLUMN parent_id TEXT REFERENCES datasets(id);
 
+ALTER TABLE projects ADD COLUMN split_rule TEXT NOT NULL DEFAULT '';
+
+CREATE TABLE split_memory (
+  project_id INTEGER NOT NULL REFERENCES projects(id),
+  row_id TEXT NOT NULL,
+  split TEXT NOT NULL CHECK (split IN ('train', 'validation', 'test')),
+  PRIMARY KEY (project_id, row_id)
+) WITHOUT ROWID;
+
 ALTER TABLE dataset_findings ADD COLUMN fix TEXT NOT NULL DEFAULT '';
 
-ALTER TABLE dataset_findings ADD COLUMN row_id TEXT;
+ALTER TABLE dataset_findings ADD COLUMN row_id TEXT NOT NULL DEFAULT '';
+
+ALTER TABLE dataset_findings ADD COLUMN other TEXT NOT NULL DEFAULT '';
 
 CREATE TABLE golden_sets (
   id INTEGER PRIMARY KEY,

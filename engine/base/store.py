@@ -10,6 +10,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -98,12 +99,21 @@ class Store:
         self, table: str, records: Iterable[Mapping[str, Value]], *, replace: bool = False
     ) -> None:
         """Insert many records with equal keys in one transaction."""
-        batch = list(records)
-        if not batch:
-            return
         with self.transaction():
+            self.write_all(table, records, replace=replace)
+
+    def write_all(
+        self, table: str, records: Iterable[Mapping[str, Value]], *, replace: bool = True
+    ) -> None:
+        """Insert or replace many records with equal keys, inside the caller's transaction."""
+        remaining = iter(records)
+        first = next(remaining, None)
+        if first is None:
+            return
+        with self._lock:
             self._connection.executemany(
-                _insert(table, batch[0], replace), [tuple(record.values()) for record in batch]
+                _insert(table, first, replace),
+                (tuple(record.values()) for record in chain((first,), remaining)),
             )
 
     def update(self, table: str, key: int | str, changes: Mapping[str, Value]) -> int:

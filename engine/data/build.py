@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 from pathlib import Path
 
 from engine.base import files, model
@@ -9,17 +11,24 @@ from engine.base.errors import UsageError
 from engine.base.gates import Gate
 from engine.base.project import Project
 from engine.base.work import Work
+from engine.data import content, golden, memory, review, semantic
+from engine.data.balance import Thinned, thin
 from engine.data.check import data_gate, examples, rows_of
-from engine.data.clean import Cleaned, clean
+from engine.data.clean import Inputs, clean
+from engine.data.coverage import Coverage, coverage
 from engine.data.dataset import SPLITS
+from engine.data.dataset import Split as SplitName
+from engine.data.findings import Cleaned
+from engine.data.language import language
+from engine.data.load.hub import located
+from engine.data.measure import measure
 from engine.data.publish import identity, publish
-from engine.data.rows import Row, to_json
+from engine.data.rows import Row
 from engine.data.spec import Draft, Lengths
-from engine.data.split import NAMES, clusters, split
+from engine.data.split import Split, split
 from engine.data.template import ChatTemplate
 
-_STEPS = 7
-_OFF = 0.02  # share of the rows by which a split may miss its size unmentioned
+_STEPS = 15  # with those of the search for duplicates
 
 
 def build(work: Work) -> None:
@@ -34,37 +43,55 @@ def build(work: Work) -> None:
     """
     step = _Steps(work)
     data = work.project.data
-    sources = _files(work.project_dir, data.sources)
-    golden = _files(work.project_dir, (data.golden,) if data.golden else ())
-    if not sources:
+    if not data.sources:
         raise UsageError("The project names no data.", "Add a file to `data: sources`.", "data")
-    cleaned = clean(sources, golden, data.pii, step)
+    inputs = _inputs(work)
+    cleaned = clean(inputs, step)
+    step("looking at languages and subjects")
+    content.inspect(cleaned, data.languages)
+    if data.semantic:
+        step("looking for rephrasings")
+        semantic.inspect(cleaned, step.note)
     step("counting tokens")
     template = ChatTemplate.load(model.locate(work.project.base_model))
     lengths = _measure(cleaned, template, work.project.objective.instruction)
     step("splitting")
-    splits = split(
-        cleaned.rows,
-        cleaned.related,
-        test=data.test,
-        validation=data.validation,
-        seed=work.project.seed,
+    divided = _split(work, cleaned)
+    thinned = _balance(work.project, cleaned, divided)
+    splits: dict[SplitName, list[Row]] = {
+        "train": thinned.kept,
+        "validation": divided.splits["validation"],
+        "test": divided.splits["test"],
+        "golden": cleaned.golden,
+    }
+    covered = coverage(
+        [row for name in SPLITS[:3] for row in splits[name]],
+        edges=data.edges,
+        least=data.least,
+        languages=language,
     )
-    splits["golden"] = cleaned.golden
-    texts = {name: "".join(to_json(row) + "\n" for row in splits[name]) for name in SPLITS}
+    golden_sha256 = next((files.sha256(path) for path in inputs.golden.values()), None)
+    changed = (
+        golden.change(work.store, work.project_id, golden_sha256, cleaned.golden)
+        if golden_sha256
+        else ""
+    )
     draft = Draft(
-        id=identity(texts, work.project, template),
+        id=identity(splits, work.project, template),
         project=work.project,
-        sources={name: files.sha256(path) for name, path in sources.items()},
-        golden_sha256=next((files.sha256(path) for path in golden.values()), None),
+        sources={name: files.sha256(path) for name, path in inputs.files.items()},
+        golden_sha256=golden_sha256,
         cleaned=cleaned,
         splits=splits,
         lengths=lengths,
-        gate=_gate(work.project, cleaned, splits, lengths),
+        coverage=covered,
+        balance=thinned,
+        gate=_gate(cleaned, divided, lengths, covered, changed),
         accepted=str(work.args.get("accept") or ""),
     )
     step("writing")
-    publish(work, draft, texts)
+    review.save_queue(work.store, work.project_id, work.job_id, review.queue(cleaned))
+    publish(work, draft)
     work.progress(_STEPS, _STEPS, f"dataset {draft.id}")
 
 
@@ -76,36 +103,92 @@ class _Steps:
         self._done = 0
 
     def __call__(self, note: str) -> None:
+        self.note(note)
+        if ":" not in note:  # else it tells how far the step is
+            self._done = min(self._done + 1, _STEPS - 1)
+
+    def note(self, note: str) -> None:
+        """Say what is done within the present step."""
         self._work.check_stop()
         self._work.progress(self._done, _STEPS, note)
-        self._done += 1
 
 
-def _files(folder: Path, names: tuple[str, ...]) -> dict[str, Path]:
-    return {name: folder / Path(name).expanduser() for name in names}
+def _inputs(work: Work) -> Inputs:
+    data, folder = work.project.data, work.project_dir
+    return Inputs(
+        files={name: located(name, folder) for name in data.sources},
+        golden={data.golden: located(data.golden, folder)} if data.golden else {},
+        settings=data,
+        key=_key(work.store.workspace),
+        frozen=golden.frozen(work.store, work.project_id),
+        decisions=review.decisions(work.store, work.project_id),
+        workers=int(work.args.get("scale") or 0),
+    )
+
+
+def _key(workspace: Path) -> bytes:
+    """Return the workspace's key of fingerprints and pseudonyms; made once, for its owner only."""
+    path = workspace / "pseudonyms.key"
+    if not path.is_file():
+        with files.atomic(path) as temporary:
+            temporary.touch(mode=0o600)
+            temporary.write_text(secrets.token_hex(16), encoding="ascii")
+            os.chmod(temporary, 0o600)  # noqa: PTH101 - whatever the umask
+    return bytes.fromhex(path.read_text(encoding="ascii"))
 
 
 def _measure(cleaned: Cleaned, template: ChatTemplate, system: str) -> Lengths:
     """Count each row's tokens; take out the rows that the model cannot read to their end."""
+    counted = measure(cleaned.rows, template, system)
     whole: dict[str, int] = {}
     trained: dict[str, int] = {}
     kept: list[Row] = []
-    for row in cleaned.rows:
-        ids, prompt = template.example_ids(system, row)
-        if template.context and len(ids) > template.context:
-            what = f"{len(ids):,} tokens, the model reads {template.context:,}"
+    for row, length, learnt, cut in zip(
+        cleaned.rows, counted.whole, counted.trained, counted.cut, strict=True
+    ):
+        if template.context and length > template.context:
+            what = (
+                f"{length:,} tokens, the model reads {template.context:,}; "
+                f"{cut:,} tokens of the answer would be cut"
+            )
             cleaned.note("too long", row, what)
             continue
-        whole[row.id], trained[row.id] = len(ids), len(ids) - prompt
+        whole[row.id], trained[row.id] = length, learnt
         kept.append(row)
     cleaned.rows = kept
     return Lengths(whole, trained)
 
 
+def _split(work: Work, cleaned: Cleaned) -> Split:
+    data = work.project.data
+    divided = split(
+        cleaned.rows,
+        cleaned.related,
+        test=data.test,
+        validation=data.validation,
+        seed=work.project.seed,
+        settled=memory.settled(work.store, work.project_id, work.project, cleaned),
+        absorbed=cleaned.absorbed,
+    )
+    for row in divided.bridges:
+        cleaned.note("bridge", row, "much like a row of train and a held-out one")
+    return divided
+
+
+def _balance(project: Project, cleaned: Cleaned, divided: Split) -> Thinned:
+    data = project.data
+    thinned = thin(
+        divided.splits["train"], cap=data.cap, temperature=data.temperature, seed=project.seed
+    )
+    for row in thinned.dropped:
+        cleaned.note("balance", row, f"{row.scenario or 'its scenario'} has more than its share")
+    return thinned
+
+
 def _gate(
-    project: Project, cleaned: Cleaned, splits: dict[str, list[Row]], lengths: Lengths
+    cleaned: Cleaned, divided: Split, lengths: Lengths, covered: Coverage, golden_changed: str
 ) -> Gate:
-    warnings = []
+    warnings = [golden_changed] if golden_changed else []
     long = cleaned.found("too long")
     if long:
         warnings.append(
@@ -114,35 +197,24 @@ def _gate(
         )
     silent = [row.source for row in cleaned.rows if lengths.trained[row.id] <= 1]
     failures = [f"The template hides the answer of {place}; mend the row." for place in silent[:3]]
-    asked = {"test": project.data.test, "validation": project.data.validation}
-    asked["train"] = 1 - sum(asked.values())
-    for name in NAMES:
-        if not cleaned.rows:
-            break
-        share = len(splits[name]) / len(cleaned.rows)
-        if not splits[name] and asked[name] > 0:
-            failures.append(f"No rows for {name}; collect more groups of rows that differ.")
-        elif abs(share - asked[name]) > _OFF:
-            warnings.append(
-                f"The {name} split has {share:.1%} of the rows, not {asked[name]:.0%}: "
-                "related rows and groups stay together."
-            )
-    return data_gate(cleaned, failures, warnings + _lopsided(project, cleaned, splits))
+    if cleaned.rows:
+        failures += [
+            f"No rows for {name}; collect more groups of rows that differ."
+            for name in divided.wanted
+            if not divided.splits[name]
+        ]
+        warnings += [*divided.reasons, *_untested(cleaned, divided), *covered.missing]
+    return data_gate(cleaned, failures, warnings)
 
 
-def _lopsided(project: Project, cleaned: Cleaned, splits: dict[str, list[Row]]) -> list[str]:
-    """Return warnings about scenarios without test rows and about blocks that cannot be cut."""
-    warnings = []
-    tested = {row.scenario for row in splits["test"]}
+def _untested(cleaned: Cleaned, divided: Split) -> list[str]:
+    """Return a warning about scenarios that no test row has."""
+    if "test" not in divided.wanted:
+        return []
+    tested = {row.scenario for row in divided.splits["test"]}
     missing = sorted({row.scenario for row in cleaned.rows} - tested - {""})
-    if missing and project.data.test:
-        names = ", ".join(missing[:5])
-        warnings.append(f"No test row of: {names}; the verdict says nothing about them.")
-    found = clusters(cleaned.rows, cleaned.related, project.seed)
-    largest = max(found, key=lambda cluster: len(cluster.rows), default=None)
-    if largest and len(largest.rows) > max(50, len(cleaned.rows) // 20):
-        warnings.append(
-            f"{rows_of(len(largest.rows))} are alike or of one group, and stay on one side of the "
-            f"split (one of them: {largest.rows[0].source})."
-        )
-    return warnings
+    if not missing:
+        return []
+    more = f" and {len(missing) - 5:,} more" if len(missing) > 5 else ""
+    names = ", ".join(missing[:5])
+    return [f"No test row of: {names}{more}; the verdict says nothing about them."]

@@ -1,21 +1,27 @@
-"""The data check: what is wrong with some files, in a second, without a model."""
+"""The data check: what is wrong with some files, in seconds, without a model."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import secrets
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.base.gates import Gate, judge
 from engine.base.project import DataSettings
-from engine.data.clean import Cleaned, Finding, clean
+from engine.data import content
+from engine.data.clean import Inputs, clean
+from engine.data.findings import Cleaned, Finding
+from engine.data.load.hub import located
 
 LEAST_ROWS = 50  # below this, prompting with a few of the rows does as well and costs nothing
 LEAST_DISTINCT = 20
 MOST_BAD = 0.20  # share of the lines that may be broken or in conflict
 MOST_REPEATED = 0.80  # share of the rows that may repeat others
 MANY_REPEATED = 0.30  # from this share on, the way the rows were made needs a look
+ONE_ANSWER = 0.95  # from this share on, one answer to everything does as well as a model
 _EXAMPLES = 3
 
 
@@ -34,42 +40,65 @@ class Report:
     def to_json(self) -> dict[str, Any]:
         """Return the report under the keys of docs/data.md; counts are of rows."""
         cleaned = self.cleaned
+        flagged = {kind: cleaned.count(kind) for kind in content.KINDS if cleaned.count(kind)}
         return {
             "rows": cleaned.read,
             "kept": len(cleaned.rows),
+            "form": cleaned.form,
             "duplicates": {
                 "exact": cleaned.count("exact duplicate"),
-                "near": cleaned.count("near duplicate"),
+                "near": cleaned.count("near duplicate") + near_kept(cleaned),
+                "merged": cleaned.count("near duplicate"),
+                "related": near_kept(cleaned),
             },
             "conflicts": cleaned.count("conflict"),
             "pii": dict(sorted(cleaned.pii.items())),
             "secrets": dict(sorted(cleaned.secrets.items())),
             "leaks": cleaned.count("leak"),
-            "problems": [asdict(problem) for problem in cleaned.problems],
+            "languages": dict(cleaned.languages.most_common()),
+            "flags": flagged,
+            "detectors": cleaned.detectors,
+            "problems": [problem.to_json() for problem in cleaned.problems],
             "findings": [asdict(finding) for finding in cleaned.findings],
             "gate": {"result": self.gate.result, "reasons": list(self.gate.reasons)},
         }
 
 
 def check(
-    paths: Sequence[Path], golden: Path | None = None, project_data: DataSettings | None = None
+    paths: Sequence[Path | str],
+    golden: Path | None = None,
+    settings: DataSettings | None = None,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Check data files as the data stage will read them.
 
     Args:
-        paths: JSONL files.
+        paths: Files, folders or `hf:owner/name`.
         golden: The golden set, to find rows that leak into it.
-        project_data: The project's settings; without them personal data counts as to be masked.
+        settings: The project's settings; without them personal data counts as to be masked.
+        progress: Told the name of each step when it starts.
 
     Raises:
         UsageError: A file does not exist or cannot be read.
     """
+    settings = settings or DataSettings(sources=())
     cleaned = clean(
-        {str(path): path for path in paths},
-        {str(golden): golden} if golden else {},
-        project_data.pii if project_data else "mask",
+        Inputs(
+            files={str(path): located(str(path)) for path in paths},
+            golden={str(golden): golden} if golden else {},
+            settings=settings,
+            key=secrets.token_bytes(16),
+        ),
+        progress,
     )
+    progress("looking at languages and subjects")
+    content.inspect(cleaned, settings.languages)
     return Report(cleaned, data_gate(cleaned))
+
+
+def near_kept(cleaned: Cleaned) -> int:
+    """Return how many kept rows nearly repeat another kept row."""
+    return len({finding.row_id for finding in cleaned.found("related")})
 
 
 def data_gate(cleaned: Cleaned, failures: Sequence[str] = (), warnings: Sequence[str] = ()) -> Gate:
@@ -96,61 +125,107 @@ def rows_of(count: int) -> str:
 
 def _failures(cleaned: Cleaned) -> list[str]:
     if not cleaned.read:
-        return ["There are no rows; name a JSONL file that holds some."]
+        return ["There are no rows; name a file that holds some."]
     broken = cleaned.found("broken")
-    if not cleaned.distinct:  # broken golden rows count as broken too
-        return [f"No row can be read{examples(broken)}: {broken[0].what}"]
+    if not cleaned.distinct and broken:  # broken golden rows count as broken too
+        return [f"No row can be read{examples(broken)}: {broken[0].what}{_mendable(cleaned)}"]
     reasons = []
-    bad = cleaned.found("broken") + cleaned.found("conflict")
+    bad = broken + cleaned.found("conflict")
     if len(bad) > MOST_BAD * cleaned.read:
         reasons.append(
             f"{rows_of(len(bad))} of {cleaned.read:,} are broken or contradict each other"
-            f"{examples(bad)}, more than {MOST_BAD:.0%}; mend them first."
+            f"{examples(bad)}, more than {MOST_BAD:.0%}; mend them first.{_mendable(cleaned)}"
         )
-    repeated = cleaned.count("exact duplicate") + cleaned.count("near duplicate")
+    repeated = cleaned.count("exact duplicate", "near duplicate")
     if cleaned.distinct < LEAST_DISTINCT or repeated > MOST_REPEATED * cleaned.read:
         reasons.append(
-            f"The data says little: {cleaned.distinct:,} different prompts, and "
-            f"{repeated / cleaned.read:.0%} of the rows repeat others; a model would learn them "
-            "by heart. Collect rows that differ."
+            f"The data says little: {cleaned.distinct:,} different prompts in {cleaned.read:,} "
+            f"rows, and {repeated / cleaned.read:.0%} of the rows repeat others; a model would "
+            "learn them by heart. Collect rows that differ."
         )
     if len(cleaned.rows) < LEAST_ROWS:
         reasons.append(
             f"{rows_of(len(cleaned.rows))} left after cleaning, fewer than {LEAST_ROWS}; "
             "collect more, or put these into the prompt as examples."
         )
+    if cleaned.answers == 1 and len(cleaned.rows) >= LEAST_ROWS and cleaned.form == "answer":
+        reasons.append("Every row has the same answer, so there is nothing to learn; add others.")
     return reasons
+
+
+def _mendable(cleaned: Cleaned) -> str:
+    count = sum(problem.repaired is not None for problem in cleaned.problems)
+    return f" --fix mends {count:,} of them." if count else ""
+
+
+_DROPPED = (
+    ("broken", "left out as unreadable; mend or remove"),
+    ("leak", "dropped for giving the golden set away; take out of the file"),
+    ("conflict", "dropped for asking the same with another answer; decide which is right"),
+    ("disputed", "left out because two reviewers disagree; settle them in the review"),
+    ("bridge", "left out for tying training rows to held-out ones"),
+)
+_FLAGGED = (
+    ("answer in prompt", "can be answered by copying from the prompt"),
+    ("language", "are in another language than the project names"),
+    ("toxic", "hold words that may offend"),
+    ("semantic leak", "may rephrase a golden row"),
+)
 
 
 def _warnings(cleaned: Cleaned) -> list[str]:
     reasons = []
-    for kind, sentence in (
-        ("broken", "left out as unreadable; mend or remove"),
-        ("leak", "dropped for giving the golden set away; take out of the file"),
-        ("conflict", "dropped for asking the same with another answer; decide which is right"),
-    ):
-        found = cleaned.found(kind)
-        if found:
-            reasons.append(f"{rows_of(len(found))} {sentence}{examples(found)}.")
-    repeated = cleaned.found("exact duplicate") + cleaned.found("near duplicate")
+    found = cleaned.by_kind()
+    for kind, sentence in _DROPPED:
+        if kind in found:
+            some = found[kind]
+            mend = _mendable(cleaned) if kind == "broken" else ""
+            reasons.append(f"{rows_of(len(some))} {sentence}{examples(some)}.{mend}")
+    repeated = found.get("exact duplicate", []) + found.get("near duplicate", [])
     if len(repeated) > MANY_REPEATED * cleaned.read:
         reasons.append(
             f"{rows_of(len(repeated))} repeat others and were dropped{examples(repeated)}; "
             "look at how the file was made."
         )
+    if cleaned.star and cleaned.star[1] > max(50, len(cleaned.rows) // 100):
+        row, count = cleaned.star
+        reasons.append(
+            f"{rows_of(count)} were merged into one ({row.source}); see whether they differ in "
+            "something that counts."
+        )
     for kind, what in (("pii", "personal data"), ("secret", "keys or passwords")):
-        found = cleaned.found(kind)
-        if found:
+        if kind in found:
             wish = "withdraw the keys" if kind == "secret" else "names and addresses are not found"
+            places = list({finding.place: finding for finding in found[kind]}.values())
+            done = _done(found[kind])
+            reasons.append(f"{rows_of(len(places))} held {what}, {done}{examples(places)}; {wish}.")
+    for kind, sentence in _FLAGGED:
+        if kind in found:
+            some = found[kind]
             reasons.append(
-                f"{rows_of(len(found))} held {what}, {_done(found)}{examples(found)}; {wish}."
+                f"{rows_of(len(some))} {sentence}{examples(some)}; look at them in the review."
             )
-    return reasons
+    return reasons + _lopsided(cleaned)
+
+
+def _lopsided(cleaned: Cleaned) -> list[str]:
+    if cleaned.form != "answer" or cleaned.answers < 2:
+        return []
+    completion, count = Counter(row.completion for row in cleaned.rows).most_common(1)[0]
+    if len(completion) > 200 or count < ONE_ANSWER * len(cleaned.rows):
+        return []
+    share = count / len(cleaned.rows)
+    return [f"{share:.0%} of the rows have one and the same answer; collect rows of the others."]
 
 
 def _done(found: list[Finding]) -> str:
-    return {
+    said = {
         "masked": "now masked",
+        "pseudonymised": "now pseudonyms",
         "dropped": "and were dropped",
-        "kept": "and were kept so, as the project's `pii: keep` says",
-    }[found[0].action]
+        "kept": "and were kept so, as the project says",
+    }
+    actions = Counter(finding.action for finding in found)
+    if len(actions) == 1:
+        return said[next(iter(actions))]
+    return ", ".join(f"{count:,} {said[action]}" for action, count in actions.most_common())

@@ -3,166 +3,209 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from engine.data import duplicates, masking
+from engine.base.project import DataSettings
+from engine.data import duplicates, minhash, review, scale
+from engine.data.findings import Cleaned, Finding
 from engine.data.leakage import Golden
-from engine.data.load.read import read_all
-from engine.data.normalise import Boilerplate, normalise
-from engine.data.rows import Problem, Row, Rows
+from engine.data.load.read import read
+from engine.data.masking import Privacy, Treated
+from engine.data.normalise import Boilerplate, normalise, question, target
+from engine.data.review import Decision
+from engine.data.rows import Problem, Row
 
 Progress = Callable[[str], None]
+_SHORT_ANSWER = 20  # characters; a label may well stand in its prompt
+_EVERY = 50_000  # rows between two words about progress
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One thing found in one line, and what was done about it; it never quotes content.
+class Inputs:
+    """What is to be cleaned, and how.
 
     Attributes:
-        kind: broken, leak, exact duplicate, near duplicate, conflict, pii, secret, too long.
-        file: The file, as the user named it.
-        row: The line in it, from 1.
-        what: What was found.
-        action: dropped, masked, pseudonymised, kept, fixed, grouped or flagged.
-        fix: How to mend it; empty where the action did.
-        row_id: The row's id as it was read; empty for what is no row.
-        other: The place of the row it repeats, contradicts or gives away; else empty.
+        files: The data files, each under the name by which findings call it.
+        golden: The golden file likewise; empty for none.
+        settings: The project's settings for its data.
+        key: Keys fingerprints and pseudonyms; secret to the workspace.
+        frozen: Golden rows of earlier versions, refused like those of now.
+        decisions: What people decided about rows, by their id as read.
+        workers: Processes that look for near-duplicates; 0 for this one alone.
     """
 
-    kind: str
-    file: str
-    row: int
-    what: str
-    action: str
-    fix: str = ""
-    row_id: str = ""
-    other: str = ""
-
-    @property
-    def place(self) -> str:
-        """The finding's `file:row`."""
-        return f"{self.file}:{self.row}"
+    files: Mapping[str, Path]
+    golden: Mapping[str, Path]
+    settings: DataSettings
+    key: bytes = b""
+    frozen: Sequence[Row] = ()
+    decisions: Mapping[str, Decision] = field(default_factory=dict)
+    workers: int = 0
 
 
-@dataclass
-class Cleaned:
-    """The result of cleaning.
-
-    Attributes:
-        read: How many lines held anything, broken ones included.
-        lines: The same, by file.
-        rows: The rows to keep.
-        golden: The golden rows, masked like the others.
-        related: Pairs of ids of kept rows that belong on one side of a split.
-        distinct: How many different prompts the usable rows have.
-        pii: For each kind of personal data, how many rows hold it.
-        secrets: For each kind of secret, how many rows hold it.
-        problems: The broken lines, of the golden set too.
-        findings: Everything that was removed or changed, in file order within a kind.
-    """
-
-    read: int = 0
-    lines: dict[str, int] = field(default_factory=dict)
-    rows: list[Row] = field(default_factory=list)
-    golden: list[Row] = field(default_factory=list)
-    related: list[tuple[str, str]] = field(default_factory=list)
-    distinct: int = 0
-    pii: Counter[str] = field(default_factory=Counter)
-    secrets: Counter[str] = field(default_factory=Counter)
-    problems: list[Problem] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-
-    def count(self, kind: str) -> int:
-        """Return how many findings of a kind there are."""
-        return sum(finding.kind == kind for finding in self.findings)
-
-    def found(self, kind: str) -> list[Finding]:
-        """Return the findings of a kind."""
-        return [finding for finding in self.findings if finding.kind == kind]
-
-    def note(self, kind: str, row: Row, what: str, action: str = "dropped") -> None:
-        """Record a finding about a row."""
-        file, _, number = row.source.rpartition(":")
-        self.findings.append(Finding(kind, file, int(number), what, action))
-
-
-def clean(
-    files: dict[str, Path],
-    golden: dict[str, Path],
-    policy: str,
-    progress: Progress = lambda _: None,
-) -> Cleaned:
+def clean(inputs: Inputs, progress: Progress = lambda _: None) -> Cleaned:
     """Read, mask, and take out what leaks, repeats or contradicts.
 
     Args:
-        files: The data files, each under the name by which findings call it.
-        golden: The golden file likewise; empty for none.
-        policy: What to do with personal data and secrets: mask, drop or keep.
+        inputs: The files and the settings.
         progress: Told the name of each step when it starts.
     """
-    progress("reading")
-    source, hard = read_all(files), read_all(golden)
-    result = Cleaned(read=sum(source.lines.values()), lines=source.lines)
-    result.problems = source.problems + hard.problems
-    result.findings += [
-        Finding("broken", problem.file, problem.row, problem.what, "dropped")
-        for problem in result.problems
-    ]
-    result.distinct = len({normalise(row.prompt) for row in source.rows})
-    progress("looking for personal data and secrets")
-    rows = _private(source, policy, result)
-    result.golden = _golden(hard, policy)
+    result = Cleaned(lines=dict.fromkeys(inputs.files, 0))
+    privacy = Privacy(inputs.settings.pii, inputs.settings.entities, inputs.key)
+    progress("reading, and looking for personal data and secrets")
+    decided, accepted = review.apply(_read(inputs, result, progress), inputs.decisions, result)
+    rows = _one_form(list(_private(_treated(decided, privacy, inputs), privacy, result)), result)
+    result.golden = _golden(inputs, privacy, result)
+    result.distinct = len({hash(normalise(question(row))) for row in rows})
     progress("looking for leaks into the golden set")
-    rows = _without_leaks(rows, result)
+    rows = _without_leaks(rows, [*result.golden, *inputs.frozen], result)
     progress("looking for duplicates and conflicts")
-    _without_duplicates(rows, result)
+    propose = (
+        partial(scale.candidates, workers=inputs.workers) if inputs.workers else minhash.candidates
+    )
+    _without_duplicates(duplicates.sort(rows, progress, propose), rows, accepted, result)
+    _answers_in_prompts(result)
     return result
 
 
-def _private(source: Rows, policy: str, result: Cleaned) -> list[Row]:
-    action = {"mask": "masked", "drop": "dropped", "keep": "kept"}[policy]
-    rows = []
-    for row in source.rows:
-        masked = masking.mask(row)
-        result.pii.update(masked.pii)
-        result.secrets.update(masked.secrets)
-        for kind, names in (("pii", masked.pii), ("secret", masked.secrets)):
-            if names:
-                result.note(kind, row, ", ".join(names), action)
-        if policy == "keep" or not (masked.pii or masked.secrets):
-            rows.append(row)
-        elif policy == "mask":
-            rows.append(masked.row)
-    return rows
+def _read(inputs: Inputs, result: Cleaned, progress: Progress) -> Iterator[Row]:
+    """Yield the rows of all files; a record that is none is mended or becomes a finding."""
+    mapping = inputs.settings.mapping
+    for name, path in inputs.files.items():
+        for item in read(path, name, mapping.get(name)):
+            result.lines[name] += 1
+            result.read += 1
+            if result.read % _EVERY == 0:
+                progress(f"reading: {result.read:,} rows")
+            row = _usable(item, result, fix=inputs.settings.fix)
+            if row is not None:
+                yield row
 
 
-def _golden(hard: Rows, policy: str) -> list[Row]:
-    rows = hard.rows if policy == "keep" else [masking.mask(row).row for row in hard.rows]
-    return list({row.id: row for row in rows}.values())
+def _usable(item: Row | Problem, result: Cleaned, *, fix: bool) -> Row | None:
+    if isinstance(item, Row):
+        return item
+    if fix and item.repaired is not None:
+        result.note("fixed", item.repaired, item.what, "fixed", fix=item.fix)
+        return item.repaired
+    result.problems.append(item)
+    result.findings.append(
+        Finding("broken", item.file, item.row, item.what, "dropped", fix=item.fix)
+    )
+    return None
 
 
-def _without_leaks(rows: list[Row], result: Cleaned) -> list[Row]:
-    if not result.golden:
+def _treated(
+    rows: Iterator[Row], privacy: Privacy, inputs: Inputs
+) -> Iterator[tuple[Row, Treated]]:
+    """Yield each row with what becomes of it, found by as many processes as there shall be."""
+    if not inputs.workers:
+        return ((row, privacy.treat(row)) for row in rows)
+    listed = list(rows)
+    return zip(listed, scale.mapped(privacy.treat, listed, inputs.workers), strict=True)
+
+
+def _private(
+    rows: Iterable[tuple[Row, Treated]], privacy: Privacy, result: Cleaned
+) -> Iterator[Row]:
+    """Yield the rows with personal data and secrets treated as the project says."""
+    for row, treated in rows:
+        if not treated.found:
+            yield row
+            continue
+        after = treated.row or privacy.masked(row)
+        result.renamed(row.id, after.id)
+        for secret, kind in ((False, "pii"), (True, "secret")):
+            found = [find for find in treated.found if find.secret is secret]
+            names = sorted({find.kind for find in found})
+            (result.secrets if secret else result.pii).update(names)
+            actions = {find.action for find in found}
+            for action in sorted(actions):
+                some = sorted({find.kind for find in found if find.action == action})
+                result.note(kind, after, ", ".join(some), action)
+        if treated.row is not None:
+            yield treated.row
+
+
+def _one_form(rows: list[Row], result: Cleaned) -> list[Row]:
+    """Keep the rows of the most frequent form: one dataset teaches in one way."""
+    forms = Counter(row.form for row in rows)
+    if len(forms) <= 1:
+        result.form = next(iter(forms), "answer")
         return rows
-    golden = Golden(result.golden, Boilerplate([normalise(row.prompt) for row in rows]))
-    kept = []
+    result.form = min(forms, key=lambda form: (-forms[form], form))
     for row in rows:
-        leak = golden.leak(row)
+        if row.form != result.form:
+            what = f"holds a {row.form}, while most rows hold a {result.form}"
+            result.note("broken", row, what, fix="Put these rows into a project of their own.")
+    return [row for row in rows if row.form == result.form]
+
+
+def _golden(inputs: Inputs, privacy: Privacy, result: Cleaned) -> list[Row]:
+    """Return the golden rows, masked like the others but never dropped."""
+    rows: dict[str, Row] = {}
+    for name, path in inputs.golden.items():
+        for item in read(path, name, inputs.settings.mapping.get(name)):
+            row = _usable(item, result, fix=inputs.settings.fix)
+            if row is not None:
+                after = privacy.treat(row).row or privacy.masked(row)
+                rows.setdefault(after.id, after)
+    return list(rows.values())
+
+
+def _without_leaks(rows: list[Row], golden: list[Row], result: Cleaned) -> list[Row]:
+    if not golden:
+        return rows
+    index = Golden(golden, Boilerplate([normalise(question(row)) for row in rows]))
+    kept = []
+    for row, leak in zip(rows, index.leaks(rows), strict=True):
         if leak is None:
             kept.append(row)
         else:
-            result.note("leak", row, f"{leak[1]} as golden row {leak[0].source}")
+            what = f"{leak[1]} as golden row {leak[0].source}"
+            result.note("leak", row, what, other=leak[0].source)
     return kept
 
 
-def _without_duplicates(rows: list[Row], result: Cleaned) -> None:
-    found = duplicates.sort(rows)
-    for row, earlier in found.exact:
-        result.note("exact duplicate", row, f"repeats {earlier.source}")
-    for row, earlier in found.near:
-        result.note("near duplicate", row, f"asks nearly the same as {earlier.source}")
-    for row, other in found.conflicts:
-        result.note("conflict", row, f"asks the same as {other.source}, answers differently")
-    result.rows, result.related = found.kept, found.related
+def _without_duplicates(
+    found: duplicates.Sorted, rows: list[Row], accepted: frozenset[str], result: Cleaned
+) -> None:
+    """Take out what repeats and contradicts; what a person accepted stays, and wins a conflict."""
+    saved: list[Row] = []
+    for kind, pairs, what in (
+        ("exact duplicate", found.exact, "repeats {}"),
+        ("near duplicate", found.near, "asks nearly the same as {}"),
+        ("conflict", found.conflicts, "asks the same as {}, answers differently"),
+    ):
+        for row, other in pairs:
+            if result.read_id(row.id) in accepted:
+                saved.append(row)
+                result.related.append((row.id, other.id))
+                continue
+            result.note(kind, row, what.format(other.source), other=other.source)
+            if kind != "conflict":
+                result.absorbed.append((other.id, row.id))
+    kept = {row.id for row in found.kept}
+    for row, other, how in found.alike:
+        result.note("related", row, f"{other.source}: {how}", "grouped", other=other.source)
+    result.star = duplicates.largest_star(found)
+    result.related += found.related
+    if saved:
+        wanted = kept | {row.id for row in saved}
+        unique = {row.id: row for row in rows if row.id in wanted}
+        result.rows = list(unique.values())
+    else:
+        result.rows = found.kept
+    result.answers = len({hash(target(row)) for row in result.rows})
+
+
+def _answers_in_prompts(result: Cleaned) -> None:
+    """Flag rows whose whole answer can be copied from the prompt: nothing else is learnt."""
+    if result.form != "answer":
+        return
+    for row in result.rows:
+        if len(row.completion) >= _SHORT_ANSWER and row.completion.strip() in row.prompt:
+            result.note("answer in prompt", row, "the answer stands whole in the prompt", "flagged")

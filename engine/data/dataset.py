@@ -69,8 +69,38 @@ def load(store: Store, dataset_id: str) -> Dataset:
     return Dataset(dataset_id, folder)
 
 
-def latest(store: Store, project_id: int) -> str:
+_LEARNT = {
+    "preference": ("pairs of a better and a worse answer", "completion: chosen"),
+    "feedback": ("answers with a word on whether they are good", "format: prompt-completion"),
+    "text": ("raw text without questions", "prompt and completion columns"),
+}
+
+
+def require_answers(store: Store, dataset_id: str) -> None:
+    """Refuse a dataset whose rows are not questions with their right answer.
+
+    Raises:
+        UsageError: It holds preferences, feedback or raw text.
+    """
+    form = store.scalar("SELECT form FROM datasets WHERE id = ?", (dataset_id,))
+    if form in _LEARNT:
+        what, way = _LEARNT[form]
+        raise UsageError(
+            f"Dataset {dataset_id} holds {what}; supervised fine-tuning (SFT) learns from right "
+            "answers.",
+            f"Map its columns to answers (`data: mapping:` in project.yaml, {way}), and build it "
+            "again.",
+            "dataset",
+        )
+
+
+def latest(store: Store, project_id: int, but: str = "") -> str:
     """Return the id of the dataset that the project's newest successful build made.
+
+    Args:
+        store: The workspace's store.
+        project_id: The project.
+        but: A dataset to look behind, for the one before it.
 
     It is found by the gate it passed, because two projects with equal rows share one dataset.
 
@@ -80,8 +110,9 @@ def latest(store: Store, project_id: int) -> str:
     found = store.scalar(
         "SELECT g.subject FROM gates g JOIN datasets d ON d.id = g.subject "
         "WHERE g.project_id = ? AND g.gate = 'data' "
-        "AND (g.result <> 'fail' OR g.accepted IS NOT NULL) ORDER BY g.id DESC LIMIT 1",
-        (project_id,),
+        "AND (g.result <> 'fail' OR g.accepted IS NOT NULL) AND d.id <> ? "
+        "ORDER BY g.id DESC LIMIT 1",
+        (project_id, but),
     )
     if found is None:
         raise UsageError("This project has no dataset yet.", "Build one: `tunesmith data build`.")

@@ -6,44 +6,56 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from engine.base import files, gates
-from engine.base.errors import TunesmithError
+from engine.base.errors import TunesmithError, UsageError
 from engine.base.project import Project
 from engine.base.work import Work
-from engine.data import spec
-from engine.data.dataset import SPLITS, Split
+from engine.data import croissant, golden, memory, spec
+from engine.data.dataset import SPLITS, Split, latest
+from engine.data.rows import Row, to_json
 from engine.data.spec import Draft
 from engine.data.template import ChatTemplate
 
-_FORMAT = 1  # part of every id: a change of the files' form makes new datasets
+_FORMAT = 2  # part of every id: a change of the files' form makes new datasets
 
 
-def identity(texts: Mapping[Split, str], project: Project, template: ChatTemplate) -> str:
-    """Return a dataset's id: 12 hex characters of the hash of its rows, settings and template."""
+def identity(splits: Mapping[Split, list[Row]], project: Project, template: ChatTemplate) -> str:
+    """Return a dataset's id: 12 hex characters of the hash of its rows, settings and template.
+
+    Where a row came from is no part of it: the same rows in another file are the same dataset.
+    """
     digest = hashlib.sha256()
     for name in SPLITS:
-        digest.update(hashlib.sha256(texts[name].encode()).digest())
+        digest.update(f"{name}\n".encode())
+        for row in splits[name]:
+            group = "" if row.group == row.id else row.group
+            digest.update(f"{row.id}\0{group}\0{row.scenario}\n".encode())
     digest.update(json.dumps(_settings(project), sort_keys=True).encode())
     digest.update(template.source.encode())
     return digest.hexdigest()[:12]
 
 
 def _settings(project: Project) -> dict[str, Any]:
+    data = project.data
     return {
         "format": _FORMAT,
         "instruction": project.objective.instruction,
         "base_model": project.base_model,
-        "test": project.data.test,
-        "validation": project.data.validation,
-        "pii": project.data.pii,
+        "test": data.test,
+        "validation": data.validation,
+        "pii": data.pii,
+        "entities": dict(sorted(data.entities.items())),
+        "cap": data.cap,
+        "temperature": data.temperature,
         "seed": project.seed,
     }
 
 
-def publish(work: Work, draft: Draft, texts: Mapping[Split, str]) -> None:
+def publish(work: Work, draft: Draft) -> None:
     """Record the gate; when it lets the dataset through, write and record that too.
 
     What is there already is left as it is: a dataset never changes.
@@ -67,19 +79,25 @@ def publish(work: Work, draft: Draft, texts: Mapping[Split, str]) -> None:
         raise TunesmithError("No row is left to train on.", "See the reasons above; add rows.")
     folder = work.store.workspace / "datasets" / draft.id
     if not (folder / "manifest.json").is_file():
-        _write(folder, draft, texts)
-    if not work.store.scalar("SELECT 1 FROM datasets WHERE id = ?", (draft.id,)):
-        _record(work, draft)
+        _write(folder, draft)
+    if draft.golden_sha256:
+        golden.freeze(work.store, work.project_id, draft.golden_sha256, draft.cleaned.golden)
+    with work.store.transaction():
+        if not work.store.scalar("SELECT 1 FROM datasets WHERE id = ?", (draft.id,)):
+            _record(work, draft)
+        memory.remember(work.store, work.project_id, work.project, draft.cleaned, draft.splits)
     sizes = ", ".join(f"{len(draft.splits[name]):,} {name}" for name in SPLITS)
     work.log(f"Dataset {draft.id}: {sizes} rows, in {folder}.")
 
 
-def _write(folder: Path, draft: Draft, texts: Mapping[Split, str]) -> None:
+def _write(folder: Path, draft: Draft) -> None:
     with files.atomic(folder) as temporary:
         temporary.mkdir()
-        for name, text in texts.items():
-            (temporary / f"{name}.jsonl").write_text(text, encoding="utf-8", newline="\n")
+        for name in SPLITS:
+            with (temporary / f"{name}.jsonl").open("w", encoding="utf-8", newline="\n") as stream:
+                stream.writelines(to_json(row) + "\n" for row in draft.splits[name])
         (temporary / "data-spec.md").write_text(spec.write(draft), encoding="utf-8")
+        (temporary / "croissant.json").write_text(croissant.write(draft), encoding="utf-8")
         manifest = {
             "id": draft.id,
             "project": draft.project.name,
@@ -89,13 +107,22 @@ def _write(folder: Path, draft: Draft, texts: Mapping[Split, str]) -> None:
             "files": {
                 f"{name}.jsonl": {
                     "rows": len(draft.splits[name]),
-                    "sha256": hashlib.sha256(text.encode()).hexdigest(),
+                    "sha256": files.sha256(temporary / f"{name}.jsonl"),
                 }
-                for name, text in texts.items()
+                for name in SPLITS
             },
         }
         content = json.dumps(manifest, indent=1, ensure_ascii=False)
         (temporary / "manifest.json").write_text(content, encoding="utf-8")
+
+
+def _parent(work: Work, dataset_id: str) -> str | None:
+    """Return the project's dataset before this one."""
+    try:
+        parent = latest(work.store, work.project_id, but=dataset_id)
+    except UsageError:
+        return None
+    return parent
 
 
 def _record(work: Work, draft: Draft) -> None:
@@ -103,7 +130,9 @@ def _record(work: Work, draft: Draft) -> None:
         "id": draft.id,
         "project_id": work.project_id,
         "job_id": work.job_id,
+        "parent_id": _parent(work, draft.id),
         "path": f"datasets/{draft.id}",
+        "form": draft.cleaned.form,
         "rows_read": draft.cleaned.read,
         "rows_kept": len(draft.cleaned.rows),
         **{str(name): len(draft.splits[name]) for name in SPLITS},
@@ -113,23 +142,14 @@ def _record(work: Work, draft: Draft) -> None:
         "tokens_longest": max(draft.lengths.whole.values(), default=0),
         "created": time.time(),
     }
-    with work.store.transaction():
-        work.store.insert("datasets", record)
-        for file, digest in draft.sources.items():
-            rows = draft.cleaned.lines[file]
-            work.store.insert(
-                "dataset_sources",
-                {"dataset_id": draft.id, "file": file, "sha256": digest, "rows": rows},
-            )
-        for finding in draft.cleaned.findings:
-            work.store.insert(
-                "dataset_findings",
-                {
-                    "dataset_id": draft.id,
-                    "kind": finding.kind,
-                    "file": finding.file,
-                    "row": finding.row,
-                    "what": finding.what,
-                    "action": finding.action,
-                },
-            )
+    work.store.insert("datasets", record)
+    for file, digest in draft.sources.items():
+        rows = draft.cleaned.lines[file]
+        work.store.insert(
+            "dataset_sources",
+            {"dataset_id": draft.id, "file": file, "sha256": digest, "rows": rows},
+        )
+    work.store.write_all(
+        "dataset_findings",
+        ({"dataset_id": draft.id, **asdict(finding)} for finding in draft.cleaned.findings),
+    )

@@ -9,22 +9,14 @@ from datetime import UTC, datetime
 
 from engine.base.gates import Gate
 from engine.base.project import Project
-from engine.data.clean import Cleaned
+from engine.data.balance import Thinned
+from engine.data.coverage import Coverage, to_markdown
+from engine.data.dataset import SPLITS, Split
 from engine.data.duplicates import RELATED, SAME
+from engine.data.findings import KINDS, Cleaned
 from engine.data.leakage import NEAR
 from engine.data.rows import Row
-from engine.data.split import NAMES
 
-KINDS = (
-    ("broken", "Lines that cannot be read"),
-    ("pii", "Personal data"),
-    ("secret", "Keys and passwords"),
-    ("leak", "Rows that give away the golden set"),
-    ("exact duplicate", "Exact duplicates"),
-    ("near duplicate", f"Near-duplicates with the same answer (Jaccard from {SAME})"),
-    ("conflict", "Same question, different answer"),
-    ("too long", "Longer than the model can read"),
-)
 _SHOWN = 20  # places listed per kind; the store has all of them
 
 
@@ -43,15 +35,31 @@ class Lengths:
 
 @dataclass(frozen=True)
 class Draft:
-    """A dataset before it is written: everything that its files and its spec tell."""
+    """A dataset before it is written: everything that its files and its spec tell.
+
+    Attributes:
+        id: The dataset's id.
+        project: The project's settings.
+        sources: The SHA-256 of each source, by its name.
+        golden_sha256: That of the golden file, if there is one.
+        cleaned: The rows, and everything found in them.
+        splits: The rows by split.
+        lengths: Their tokens.
+        coverage: How many rows there are of each kind of case.
+        balance: What was left out of the training rows for balance.
+        gate: What the data gate says.
+        accepted: The reason for which its failure was accepted.
+    """
 
     id: str
     project: Project
     sources: Mapping[str, str]
     golden_sha256: str | None
     cleaned: Cleaned
-    splits: Mapping[str, list[Row]]
+    splits: Mapping[Split, list[Row]]
     lengths: Lengths
+    coverage: Coverage
+    balance: Thinned
     gate: Gate
     accepted: str
 
@@ -63,7 +71,10 @@ def write(draft: Draft) -> str:
         _sources(draft),
         _steps(draft.cleaned),
         _private(draft),
+        _content(draft.cleaned),
         _table(draft.splits),
+        _balance(draft),
+        _coverage(draft),
         _tokens(draft),
         _golden(draft),
         _split(draft),
@@ -104,19 +115,21 @@ def _sources(draft: Draft) -> str:
 
 
 def _steps(cleaned: Cleaned) -> str:
-    counts = Counter((finding.kind, finding.action) for finding in cleaned.findings)
-    lines = [f"| Lines read | {cleaned.read:,} | |"]
-    for kind, title in KINDS:
-        places = [finding.place for finding in cleaned.found(kind)]
-        actions = ", ".join(
-            f"{count:,} {action}" for (name, action), count in counts.items() if name == kind
-        )
+    found = cleaned.by_kind()
+    lines = [f"| Records read | {cleaned.read:,} | |"]
+    for kind, title in KINDS.items():
+        findings = found.get(kind, [])
+        places = [finding.place for finding in findings]
+        counts = Counter(finding.action for finding in findings)
+        actions = ", ".join(f"{count:,} {action}" for action, count in counts.most_common())
         more = f" and {len(places) - _SHOWN:,} more" if len(places) > _SHOWN else ""
         lines.append(f"| {title} | {actions or '0'} | {_cell(', '.join(places[:_SHOWN]))}{more} |")
     lines.append(f"| **Rows kept** | **{len(cleaned.rows):,}** | |")
     return _titled(
         "Cleaning",
-        "In this order. Every find, with its reason, is in the table `dataset_findings`.",
+        "In this order. Every find, with its reason, is in the table `dataset_findings`. "
+        f"Near-duplicates have a Jaccard of {SAME} or more and the same answer; related rows, "
+        f"from {RELATED} on, stay.",
         "",
         "| step | rows | where |",
         "|---|--:|---|",
@@ -127,18 +140,54 @@ def _steps(cleaned: Cleaned) -> str:
 def _private(draft: Draft) -> str:
     found = [("personal data", kind, count) for kind, count in draft.cleaned.pii.items()]
     found += [("secret", kind, count) for kind, count in draft.cleaned.secrets.items()]
-    lines = [f"| {what} | {kind} | {count:,} |" for what, kind, count in sorted(found)]
+    lines = [f"| {what} | {_cell(kind)} | {count:,} |" for what, kind, count in sorted(found)]
+    data = draft.project.data
+    own = ", ".join(f"{kind}: {policy}" for kind, policy in sorted(data.entities.items()))
     return _titled(
         "Personal data and secrets",
-        f"Policy of the project: **{draft.project.data.pii}**. Patterns with checksums find e-mail "
-        "addresses, phone numbers, payment cards, IBANs and the keys of the usual providers. "
+        f"Policy of the project: **{data.pii}**{f'; {own}' if own else ''}. Patterns with "
+        "checksums find what has a form: e-mail addresses, phone, card, bank and identity numbers, "
+        "network addresses, and the keys of the usual providers. "
         "**Names and postal addresses are not found.**",
         "",
         *(["| what | kind | rows |", "|---|---|--:|", *lines] if lines else ["None found."]),
     )
 
 
-def _table(splits: Mapping[str, list[Row]]) -> str:
+def _content(cleaned: Cleaned) -> str:
+    most = cleaned.languages.most_common(10)
+    spoken = ", ".join(f"{code} {count:,}" for code, count in most) or "not looked at"
+    lines = [f"- {_cell(sentence)}" for sentence in cleaned.detectors.values()]
+    return _titled("Languages and subjects", f"Rows by language: {spoken}.", "", *lines).rstrip()
+
+
+def _balance(draft: Draft) -> str:
+    data = draft.project.data
+    if not draft.balance.dropped:
+        return _titled("Balance", "The training rows are as they came; none was left out.")
+    wish = f"at most {data.cap:,} rows of a scenario" if data.cap else ""
+    if data.temperature < 1:
+        power = f"shares raised to the power {data.temperature:g}"
+        wish = f"{wish}, {power}" if wish else power
+    lines = [
+        f"| {_cell(name) or '(none)'} | {before:,} | {after:,} |"
+        for name, before, after in draft.balance.table
+    ]
+    return _titled(
+        "Balance",
+        f"In the training split only: {wish}. No row is copied.",
+        "",
+        "| scenario | before | after |",
+        "|---|--:|--:|",
+        *lines,
+    )
+
+
+def _coverage(draft: Draft) -> str:
+    return _titled("Coverage", to_markdown(draft.coverage))
+
+
+def _table(splits: Mapping[Split, list[Row]]) -> str:
     counts = {name: Counter(row.scenario for row in rows) for name, rows in splits.items()}
     scenarios = sorted({scenario for counter in counts.values() for scenario in counter})
     lines = [
@@ -185,7 +234,8 @@ def _golden(draft: Draft) -> str:
         f"`{_cell(draft.project.data.golden)}`, {len(draft.splits['golden']):,} rows, sha256 "
         f"`{draft.golden_sha256}`. No training may read it. A row leaks, and was dropped, when its "
         f"prompt equals or contains a golden one, has a Jaccard of {NEAR} or more with it, or "
-        f"shares 13 words in a row: {draft.cleaned.count('leak'):,} did.",
+        f"shares 13 words in a row: {draft.cleaned.count('leak'):,} did. The set is frozen: its "
+        "rows stay refused when they are taken out of the file.",
     )
 
 
@@ -195,13 +245,15 @@ def _split(draft: Draft) -> str:
     asked["train"] = 1 - sum(asked.values())
     sizes = ", ".join(
         f"{name} {len(draft.splits[name]) / max(1, kept):.1%} (asked {asked[name]:.0%})"
-        for name in NAMES
+        for name in SPLITS
+        if name != "golden"
     )
     return _titled(
         "Split",
         f"{sizes}. Rows of one group, and rows whose prompts have a Jaccard of {RELATED} or more, "
         "are never on two sides. Within a scenario the order is that of a hash of content and "
-        f"seed ({draft.project.seed}), so rows added later leave nearly all others in place.",
+        f"seed ({draft.project.seed}). A row that an earlier dataset of the project placed stays "
+        "where it was.",
     )
 
 
@@ -217,7 +269,8 @@ def _limits(draft: Draft) -> str:
     return _titled(
         "Limits",
         "- Whether the answers are right was not checked, only whether they contradict each other.",
-        "- Paraphrases without common wording are neither duplicates nor leaks to this check.",
+        "- Paraphrases without common wording are neither duplicates nor leaks to this check; "
+        "`data: semantic: true` looks for them with a model, and suggests.",
         f"- {len(draft.splits['test']):,} test rows tell an accuracy to about "
         f"±{_half_width(len(draft.splits['test'])):.0%} (95 %, at 90 % right).",
     )

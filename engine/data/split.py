@@ -1,36 +1,49 @@
-"""The split into train, validation and test: by cluster, stratified, and steady.
+"""The split into train, validation and test: by cluster, stratified, and settled for ever.
 
-A cluster (rows of one group, and rows related to each other) is never cut. Within each scenario
-the clusters stand in the order of a hash of their key and the seed; the first ones are the test
-rows, the next ones validation, the rest train. A row added later changes only its place in that
-order, so nearly every old row stays where it was.
+A cluster (rows of one group, and rows related to each other) is never cut. One that holds a row
+of an earlier split, or a row merged into one of its own, follows it, so no old row ever moves.
+The other clusters are dealt out within each scenario in the order of a hash of their rows and the
+seed: as many rows to test and validation as are lacking there, the rest to train.
+
+New rows may tie a cluster of train to one of test. Then as few of them as a greedy choice finds
+are set aside, until each cluster that is left touches one split.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from hashlib import blake2b
 
+from engine.base.errors import UsageError
+from engine.data.deal import HELD_OUT, Cluster, all_shares, cluster_of, deal, strata_of
 from engine.data.rows import Row
+from engine.data.ties import Ties, settle
 
 NAMES = ("train", "validation", "test")
+_TOLERANCE = 0.01  # of the rows; a size that is off by more needs a reason
+_BIG = 0.05  # of the rows; a larger cluster is reported
+_BIG_LEAST = 50
 
 
 @dataclass(frozen=True)
-class Cluster:
-    """Rows that must stay together.
+class Split:
+    """Where the rows stand.
 
     Attributes:
-        key: The smallest of its rows' hashes; it decides the cluster's place.
-        scenario: The most frequent scenario of its rows.
-        rows: The rows.
+        splits: The rows of train, validation and test, each in their old order.
+        bridges: New rows that tie old rows of different splits; they stand in none.
+        crossing: Pairs of ids of settled rows that are related now, but stand in different splits.
+        reasons: A sentence on each size that is off by more than 1 % of the rows, and on clusters
+            of more than 5 % of them.
+        wanted: The names of the splits that shall have rows.
     """
 
-    key: str
-    scenario: str
-    rows: tuple[Row, ...]
+    splits: dict[str, list[Row]]
+    bridges: list[Row]
+    crossing: list[tuple[str, str]]
+    reasons: list[str]
+    wanted: tuple[str, ...]
 
 
 def split(
@@ -40,8 +53,10 @@ def split(
     test: float,
     validation: float,
     seed: int,
-) -> dict[str, list[Row]]:
-    """Return the rows of each split, in their old order.
+    settled: Mapping[str, str] | None = None,
+    absorbed: Iterable[tuple[str, str]] = (),
+) -> Split:
+    """Give every row its split.
 
     Args:
         rows: The clean rows, ids unique.
@@ -49,65 +64,89 @@ def split(
         test: Share of the rows for the test split, 0 to 1.
         validation: Share of the rows for the validation split, 0 to 1.
         seed: Another seed gives another split.
+        settled: The split of rows of earlier datasets, by row id; they keep it.
+        absorbed: Pairs of a row's id and the id of a row that was merged into it.
+
+    Raises:
+        UsageError: The shares are below 0 or make more than 1.
     """
-    strata: dict[str, list[Cluster]] = defaultdict(list)
-    for cluster in clusters(rows, related, seed):
-        strata[cluster.scenario].append(cluster)
-    place: dict[str, str] = {}
-    owed = {"test": 0.0, "validation": 0.0}
-    for scenario in sorted(strata):
-        left = sorted(strata[scenario], key=lambda cluster: cluster.key)
-        size = sum(len(cluster.rows) for cluster in left)
-        for name, share in (("test", test), ("validation", validation)):
-            taken, left, owed[name] = _take(left, share * size + owed[name])
-            place.update({row.id: name for cluster in taken for row in cluster.rows})
+    if min(test, validation) < 0 or test + validation > 1:
+        raise UsageError(
+            f"Shares of {test:g} for test and {validation:g} for validation cannot be had.",
+            "Give two numbers from 0 that make 1 at most.",
+            "data: test, validation",
+        )
+    shares = {"test": test, "validation": validation}
+    ties = Ties(rows, related, list(absorbed))
+    found = settle(ties, settled or {}, seed)
+    free = [cluster_of([rows[number] for number in members], seed) for members in found.free]
+    dealt = deal(strata_of(rows, found.sides, free), shares)
     result: dict[str, list[Row]] = {name: [] for name in NAMES}
-    for row in rows:
-        result[place.get(row.id, "train")].append(row)
-    return result
+    for number, row in enumerate(rows):
+        if number not in found.aside:
+            result[found.sides[number] or dealt.get(row.id, "train")].append(row)
+    return Split(
+        result,
+        [rows[number] for number in sorted(found.aside)],
+        found.crossing,
+        [*_sizes(result, shares, Counter(found.sides), free), *_big(ties)],
+        tuple(name for name in NAMES if all_shares(shares)[name] > 0),
+    )
 
 
 def clusters(rows: list[Row], related: Iterable[tuple[str, str]], seed: int) -> list[Cluster]:
     """Join rows that share a group or are related, directly or through others."""
-    parent = {row.id: row.id for row in rows}
-
-    def root(name: str) -> str:
-        while parent[name] != name:
-            parent[name] = parent[parent[name]]
-            name = parent[name]
-        return name
-
-    leaders: dict[str, str] = {}
-    for row in rows:
-        parent[root(row.id)] = root(leaders.setdefault(row.group, row.id))
-    for one, other in related:
-        if one in parent and other in parent:
-            parent[root(one)] = root(other)
-    members: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        members[root(row.id)].append(row)
-    return [_cluster(tuple(found), seed) for found in members.values()]
+    members: dict[int, list[Row]] = defaultdict(list)
+    for row, root in zip(rows, Ties(rows, related, []).roots, strict=False):
+        members[root].append(row)
+    return [cluster_of(found, seed) for found in members.values()]
 
 
-def _cluster(rows: tuple[Row, ...], seed: int) -> Cluster:
-    scenarios = Counter(row.scenario for row in rows)
-    commonest = min(scenarios, key=lambda name: (-scenarios[name], name))
-    key = min(blake2b(f"{seed}:{row.id}".encode(), digest_size=8).hexdigest() for row in rows)
-    return Cluster(key, commonest, rows)
-
-
-def _take(candidates: list[Cluster], quota: float) -> tuple[list[Cluster], list[Cluster], float]:
-    """Take clusters in order while each brings the number of rows nearer to the quota.
-
-    Returns:
-        What was taken, what is left, and how many rows are still owed (or, below 0, too many).
-    """
-    taken: list[Cluster] = []
-    left: list[Cluster] = []
-    for cluster in candidates:
-        if len(cluster.rows) / 2 < quota:
-            taken.append(cluster)
-            quota -= len(cluster.rows)
+def _sizes(
+    splits: Mapping[str, list[Row]],
+    shares: Mapping[str, float],
+    settled: Counter[str],
+    free: list[Cluster],
+) -> list[str]:
+    """Return why a split's size is off, for each one that is off by more than 1 % of the rows."""
+    total = sum(map(len, splits.values()))
+    slack = max(1.0, _TOLERANCE * total)
+    off = {name: len(splits[name]) - share * total for name, share in all_shares(shares).items()}
+    names = [name for name in HELD_OUT if abs(off[name]) > slack]
+    if not names and abs(off["train"]) > slack:
+        names = ["train"]
+    largest = max(free, key=lambda cluster: (len(cluster.rows), cluster.key), default=None)
+    size = len(largest.rows) if largest else 0
+    placed = sum(settled[name] for name in NAMES)
+    new = total - placed
+    lack = sum(max(0.0, len(splits[n]) - off[n] - settled[n]) for n in HELD_OUT)
+    reasons = []
+    for name in names:
+        got, wish = len(splits[name]), len(splits[name]) - off[name]
+        if placed and (settled[name] > wish + slack or (off[name] < 0 and new < lack + slack)):
+            why = (
+                f"{placed:,} rows are of earlier datasets or tied to one of theirs, and stay there"
+            )
+        elif largest and size > slack:
+            why = f"{size:,} rows tied to that of {largest.rows[0].source} cannot be cut"
         else:
-            left.append(cluster)
-    return taken, left, quota
+            why = f"the rows form only {len(free):,} clusters that can be dealt out"
+        reasons.append(
+            f"The {name} split has {got:,} rows where {wish:,.0f} were asked for: {why}."
+        )
+    return reasons
+
+
+def _big(ties: Ties) -> list[str]:
+    """Return a sentence on the clusters that hold a large part of the rows."""
+    sizes = Counter(ties.roots[: len(ties.rows)])
+    limit = max(_BIG_LEAST, _BIG * len(ties.rows))
+    big = [(count, -root) for root, count in sizes.items() if count > limit]
+    if not big:
+        return []
+    count, root = max(big)
+    sentence = (
+        f"{len(big):,} clusters of tied rows have more than {limit:,.0f} rows each; "
+        f"the largest has {count:,} and begins at {ties.rows[-root].source}."
+    )
+    return [sentence]

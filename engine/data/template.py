@@ -1,23 +1,26 @@
-"""The chat template: from a prompt and an answer to the exact token ids the model sees.
+"""The chat template: from a conversation to the exact token ids the model sees and learns.
 
 Needs only `tokenizers` and a sandboxed Jinja, so it is cheap enough for the data stage, and it is
-the same code that trains, scores and exports. The environment is the one that transformers gives
-to templates; a test compares the two.
+the same code that trains, scores and exports. A test compares it with transformers.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import replace
+from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from engine.base.errors import TunesmithError
-from engine.data import model_files
+from engine.data import chat_jinja, model_files
+from engine.data.example import Example, of_offsets, of_pieces
 from engine.data.rows import Row, make
 
 Message = dict[str, str]
+_PROBE = "Probe the text."
+_MARK = "zqanswerqz"
+_SAME = 8  # characters before an answer that tell that it is asked for and written alike
 
 
 class ChatTemplate:
@@ -32,6 +35,9 @@ class ChatTemplate:
 
     Attributes:
         eos_id: The token that ends every answer in training, and stops it in use.
+        marks_end: Whether the template itself writes that token after an answer.
+        folds: Whether a system text is put before the first user message, because the template
+            refuses the system role or leaves its text out.
     """
 
     def __init__(
@@ -45,9 +51,12 @@ class ChatTemplate:
         self.tokenizer = tokenizer
         self.source = source
         self.context = context
-        self._special = special
-        self._compiled = _compile(source)
-        self.eos_id = self._turn_end(stops)
+        self.stops = tuple(stops)
+        self.special = special
+        self._compiled = chat_jinja.compiled(source)
+        self.folds = False
+        self.folds = self._folds()
+        self.eos_id, self.marks_end = self._turn_end()
 
     @classmethod
     def load(cls, folder: Path) -> ChatTemplate:
@@ -91,7 +100,9 @@ class ChatTemplate:
             text: str = self._compiled.render(
                 messages=[dict(message) for message in messages],
                 add_generation_prompt=generation,
-                **self._special,
+                tools=None,
+                documents=None,
+                **self.special,
             )
         except (TemplateError, TypeError) as error:
             raise TunesmithError(
@@ -105,87 +116,213 @@ class ChatTemplate:
         ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
         return ids
 
-    def prompt_ids(self, system: str, shots: Sequence[Row], message: str) -> list[int]:
-        """Return the ids of a prompt: system, worked examples, message, start of the answer."""
-        return self.encode(self.render(_conversation(system, shots, message), generation=True))
+    def prompt(self, system: str, shots: Sequence[Row], asked: Row | str) -> str:
+        """Return the text that asks for an answer.
 
-    def example_ids(self, system: str, row: Row) -> tuple[list[int], int]:
-        """Return the ids of a training example and how many of them are the prompt.
+        It holds the system text, worked examples, the turns before, the message, and the start of
+        the answer.
 
-        The prompt's ids are exactly those of `prompt_ids`: what is trained is what is asked. The
-        example ends with the end-of-turn token; line ends that a template adds after it are cut.
+        Args:
+            system: The system text; the row's own takes its place.
+            shots: Worked examples, with their own earlier turns.
+            asked: A row, or a message on its own.
+
+        Raises:
+            TunesmithError: The template refuses the conversation; it names the row.
         """
-        conversation = _conversation(system, (), row.prompt)
-        prompt = self.render(conversation, generation=True)
-        prompt_ids = self.encode(prompt)
-        answer_ids = self.encode(self._answer(conversation, prompt, row.completion))
-        return prompt_ids + self._ended(answer_ids), len(prompt_ids)
+        row = make(asked, "") if isinstance(asked, str) else asked
+        return self._render(self._conversation(system, shots, row), row)
 
-    def _answer(self, conversation: list[Message], prompt: str, completion: str) -> str:
-        """Return what follows the prompt; the bare answer where a template rewrites the turn."""
-        turn = {"role": "assistant", "content": completion}
-        whole = self.render([*conversation, turn], generation=False)
-        return whole.removeprefix(prompt) if whole.startswith(prompt) else completion
+    def prompt_ids(self, system: str, shots: Sequence[Row], asked: Row | str) -> list[int]:
+        """Return the token ids of `prompt`."""
+        return self.encode(self.prompt(system, shots, asked))
+
+    def texts(self, system: str, row: Row) -> tuple[str, str]:
+        """Return the text of a row's prompt, and what the template writes behind it.
+
+        Where a template writes the start of a past answer otherwise than that of one to come, the
+        latter is the bare answer: the model is asked with the prompt as it is.
+        """
+        conversation = self._conversation(system, (), row)
+        prompt = self._render(conversation, row)
+        return prompt, self._answer(conversation, prompt, row)[0]
+
+    def example(self, system: str, row: Row) -> Example:
+        """Return a row as the model is trained on it.
+
+        Every answer is learnt, with the token that ends its turn; of a preference the chosen one;
+        of a raw text everything. The ids are those of the whole conversation as the template
+        writes it, up to the end of the last turn; what the template adds after it is cut. They
+        start with exactly the ids of `prompt_ids`: what is trained is what is asked. Where the
+        tokenizer would join the prompt's end and the answer's start, they are kept apart for that.
+
+        Args:
+            system: The system text; the row's own takes its place.
+            row: The row.
+
+        Raises:
+            TunesmithError: The template refuses the conversation; it names the row.
+        """
+        if row.form == "text":
+            ids = [*self.encode(row.completion), self.eos_id]
+            return Example(ids, ((0, len(ids)),))
+        conversation = self._conversation(system, (), row)
+        prompt = self._render(conversation, row)
+        answer, bare = self._answer(conversation, prompt, row)
+        prompt_ids, whole = self.encode(prompt), self.encode(prompt + answer)
+        size = len(prompt_ids)
+        exact = whole[:size] == prompt_ids and len(whole) > size
+        ids = prompt_ids + self._ended(whole[size:] if exact else self.encode(answer))
+        ranges = self._earlier(conversation, prompt)
+        spans = self._spans(prompt, prompt_ids, ranges) if ranges else ()
+        return Example(ids, (*spans, (size, len(ids))), last_only=ranges is None, bare=bare)
+
+    def rejected(self, system: str, row: Row) -> Example:
+        """Return a preference's pair with the answer that is not wanted in the other's place."""
+        return self.example(system, replace(row, completion=row.rejected))
+
+    def _render(self, messages: list[Message], row: Row, *, generation: bool = True) -> str:
+        try:
+            return self.render(messages, generation=generation)
+        except TunesmithError as error:
+            raise TunesmithError(error.what, error.fix, error.where or row.source) from error
+
+    def _answer(self, conversation: list[Message], prompt: str, row: Row) -> tuple[str, bool]:
+        """Return what follows the prompt, and whether it is the bare answer."""
+        turn = {"role": "assistant", "content": row.completion}
+        whole = self._render([*conversation, turn], row, generation=False)
+        if whole.startswith(prompt):
+            return whole.removeprefix(prompt), False
+        marked = [*conversation, {"role": "assistant", "content": _MARK}]
+        before = self.render(marked, generation=False).partition(_MARK)[0]
+        blanks = _blanks_between(prompt, before)
+        if blanks is not None:
+            return blanks + row.completion, False
+        opening = prompt.removeprefix(self.render(conversation, generation=False))
+        return _without_opening(row.completion, opening), True
 
     def _ended(self, ids: list[int]) -> list[int]:
         end = _last(ids, self.eos_id)
         return [*ids, self.eos_id] if end is None else ids[: end + 1]
 
-    def _turn_end(self, stops: Sequence[int]) -> int:
-        """Return the stop id that this template puts after an answer."""
-        conversation = _conversation("", (), "Hello")
-        ids = self.encode(
-            self._answer(conversation, self.render(conversation, generation=True), "Yes")
-        )
-        return next((stop for stop in stops if stop in ids), stops[0])
+    def _earlier(self, conversation: list[Message], prompt: str) -> list[tuple[int, int]] | None:
+        """Return where in a prompt's text the earlier answers stand, each with its end token.
+
+        None when they do not stand there as they were asked for and given.
+        """
+        ranges = []
+        for place, message in enumerate(conversation):
+            if message["role"] != "assistant":
+                continue
+            try:
+                asked = self.render(conversation[:place], generation=True)
+                given = self.render(conversation[: place + 1], generation=False)
+            except TunesmithError:
+                return None
+            end = self._end_of_turn(prompt, len(asked), _common(given, prompt))
+            if not prompt.startswith(asked) or end is None:
+                return None
+            ranges.append((len(asked), end))
+        return ranges
+
+    def _end_of_turn(self, text: str, start: int, end: int) -> int | None:
+        """Return where the last end-of-turn token within a part of a text ends."""
+        tokens = [self.tokenizer.id_to_token(stop) for stop in self.stops]
+        found = [(text.rfind(token, start, end), len(token)) for token in tokens if token]
+        return max((place + size for place, size in found if place >= 0), default=None)
+
+    def _spans(
+        self, text: str, ids: list[int], ranges: list[tuple[int, int]]
+    ) -> tuple[tuple[int, int], ...]:
+        """Return the tokens of some ranges of a text, whether they end where those do or not."""
+        cuts = [0, *(place for span in ranges for place in span), len(text)]
+        pieces = [self.encode(text[start:end]) for start, end in pairwise(cuts)]
+        if list(chain.from_iterable(pieces)) == ids:
+            learnt = [place % 2 == 1 for place in range(len(pieces))]
+            return of_pieces([len(piece) for piece in pieces], learnt)
+        encoding = self.tokenizer.encode(text, add_special_tokens=False)
+        return of_offsets(encoding.offsets, ranges)
+
+    def _folds(self) -> bool:
+        probe = make("Hello", "", system=_PROBE)
+        try:
+            return _PROBE not in self.prompt("", (), probe)
+        except TunesmithError:
+            return True
+
+    def _turn_end(self) -> tuple[int, bool]:
+        """Return the stop id that this template puts after an answer, and whether it does.
+
+        Raises:
+            TunesmithError: The template leaves out what is said, as some of vision models do.
+        """
+        row = make(_PROBE, _MARK)
+        turn = {"role": "assistant", "content": _MARK}
+        whole = self.render([*self._conversation("", (), row), turn], generation=False)
+        said, _, after = whole.partition(_MARK)
+        if _PROBE not in said or _MARK not in whole:
+            raise TunesmithError(
+                "The model's chat template leaves out messages that are plain text.",
+                "Use a text model; that of a vision model wants every message in parts.",
+            )
+        ids = self.encode(after)
+        found = next((stop for stop in self.stops if stop in ids), None)
+        return (self.stops[0], False) if found is None else (found, True)
+
+    def _conversation(self, system: str, shots: Sequence[Row], row: Row) -> list[Message]:
+        """Return everything up to the message that is to be answered."""
+        system = row.system or system
+        messages = [{"role": "system", "content": system}] if system else []
+        for shot in shots:
+            messages += [*_turns(shot), {"role": "assistant", "content": shot.completion}]
+        messages += _turns(row)
+        if system and self.folds:
+            del messages[0]
+            first = next((item for item in messages if item["role"] == "user"), messages[0])
+            first["content"] = f"{system}\n\n{first['content']}"
+        return messages
 
 
-def _conversation(system: str, shots: Sequence[Row], message: str) -> list[Message]:
-    messages = [{"role": "system", "content": system}] if system else []
-    for shot in (*shots, make(message, "")):
-        messages.append({"role": "user", "content": shot.prompt})
-        messages.append({"role": "assistant", "content": shot.completion})
-    return messages[:-1]
+def _turns(row: Row) -> list[Message]:
+    """Return a row's turns up to its answer; it may answer a tool, and then has no prompt."""
+    earlier = [{"role": turn.role, "content": turn.content} for turn in row.history]
+    if not row.prompt and earlier and earlier[-1]["role"] != "assistant":
+        return earlier
+    return [*earlier, {"role": "user", "content": row.prompt}]
+
+
+def _blanks_between(prompt: str, before: str) -> str | None:
+    """Return the blanks that a template writes between a prompt and its answer.
+
+    Args:
+        prompt: The prompt.
+        before: What the template writes before the answer once it is given; it may differ from
+            the prompt further up (Mistral's leaves the system text out).
+
+    Returns:
+        The blanks; None where the two end otherwise, so that nothing can be said.
+    """
+    asked, given = prompt.rstrip(), before.rstrip()
+    own, blanks = prompt[len(asked) :], before[len(given) :]
+    if asked[-_SAME:] != given[-_SAME:] or not blanks.startswith(own):
+        return None
+    return blanks.removeprefix(own)
+
+
+def _without_opening(completion: str, opening: str) -> str:
+    """Return an answer without a tag, such as `<think>`, that the prompt has opened already."""
+    tails = (opening[place:] for place in range(len(opening)) if opening[place] == "<")
+    tail = next((tail for tail in tails if completion.startswith(tail)), "")
+    return completion.removeprefix(tail)
+
+
+def _common(one: str, other: str) -> int:
+    """Return how many first characters two texts share."""
+    if other.startswith(one):
+        return len(one)
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def _last(ids: list[int], wanted: int) -> int | None:
     return next((place for place in reversed(range(len(ids))) if ids[place] == wanted), None)
-
-
-def _compile(source: str) -> Any:
-    import jinja2
-    from jinja2.ext import Extension, loopcontrols
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    class Generation(Extension):
-        """`{% generation %}` marks the trained part for other trainers; here it is transparent."""
-
-        tags = {"generation"}  # noqa: RUF012 - as Jinja declares it
-
-        def parse(self, parser: Any) -> Any:
-            next(parser.stream)
-            return parser.parse_statements(("name:endgeneration",), drop_needle=True)
-
-    def raise_exception(message: str) -> NoReturn:
-        raise jinja2.TemplateError(message)
-
-    def strftime_now(pattern: str) -> str:
-        return datetime.now().astimezone().strftime(pattern)
-
-    def tojson(value: Any, indent: int | None = None, **options: Any) -> str:
-        return json.dumps(value, indent=indent, **{"ensure_ascii": False, **options})
-
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols]
-    )
-    environment.filters["tojson"] = tojson
-    environment.globals["raise_exception"] = raise_exception
-    environment.globals["strftime_now"] = strftime_now
-    try:
-        return environment.from_string(source)
-    except jinja2.TemplateSyntaxError as error:
-        raise TunesmithError(
-            f"The model's chat template is not valid ({error.message}).",
-            "Use the tokenizer files of the model's publisher.",
-            f"chat_template:{error.lineno}",
-        ) from error

@@ -13,6 +13,7 @@ from engine.base.gates import Gate
 from engine.base.machine import Machine
 from engine.base.project import Project
 from engine.base.store import Store
+from engine.data.dataset import require_answers
 from engine.plan import cost, fit, models, recipe
 from engine.plan.cost import Speed
 from engine.plan.device import Device, choose
@@ -76,13 +77,14 @@ def propose(
     """Resolve a plan for this box as it is now, with the speed its own runs have shown.
 
     Raises:
-        UsageError: No such dataset, or an override is wrong.
+        UsageError: No such dataset, one that the recipe cannot learn from, or a wrong override.
     """
     dataset = store.row("SELECT * FROM datasets WHERE id = ?", (dataset_id,))
     if dataset is None:
         raise UsageError(
             f"There is no dataset {dataset_id}.", "Make one: `tunesmith data build`.", "dataset"
         )
+    require_answers(store, dataset_id)
     box = machine.read()
     method = recipe.load(project.recipe).method
     return resolve(

@@ -1,4 +1,4 @@
-"""Training examples: rows as token ids, with labels on the answer only."""
+"""Training examples: rows as token ids, with labels on the answers only."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ from engine.data.template import ChatTemplate
 
 IGNORED = -100  # the label that torch's cross entropy leaves out
 
+_HELD = {
+    "preference": "preference pairs",
+    "feedback": "answers with a word on whether they are good",
+    "text": "raw text without questions",
+}
+
 
 class Examples(NamedTuple):
     """Rows ready for the trainer.
@@ -18,7 +24,7 @@ class Examples(NamedTuple):
     Attributes:
         rows: One dict a row: `input_ids`, and `labels` of the same length.
         cut: How many rows lost their end to the limit.
-        dropped: How many rows were left out because their prompt alone reaches the limit.
+        dropped: How many rows were left out because nothing learnt is within the limit.
     """
 
     rows: list[dict[str, list[int]]]
@@ -34,7 +40,7 @@ class Examples(NamedTuple):
 def tokenise(
     template: ChatTemplate, instruction: str, rows: Iterable[Row], max_length: int
 ) -> Examples:
-    """Turn rows into examples; the loss counts the answer and its end-of-turn token only.
+    """Turn rows into examples; the loss counts the answers and their end-of-turn tokens only.
 
     Args:
         template: The base model's chat template.
@@ -43,18 +49,22 @@ def tokenise(
         max_length: The longest example in tokens; what is longer loses its end.
 
     Raises:
-        TunesmithError: No row is left.
+        TunesmithError: No row is left, or the rows are not questions with their right answers.
     """
     examples: list[dict[str, list[int]]] = []
     cut = dropped = 0
     for row in rows:
-        ids, prompt = template.example_ids(instruction, row)
-        if prompt >= max_length:
+        if row.form != "answer":
+            raise _other_form(row)
+        example = template.example(instruction, row)
+        if example.prompt >= max_length:
             dropped += 1
             continue
-        cut += len(ids) > max_length
-        ids = ids[:max_length]
-        examples.append({"input_ids": ids, "labels": [IGNORED] * prompt + ids[prompt:]})
+        cut += len(example.ids) > max_length
+        labels = [IGNORED] * len(example.ids)
+        for start, end in example.spans:
+            labels[start:end] = example.ids[start:end]
+        examples.append({"input_ids": example.ids[:max_length], "labels": labels[:max_length]})
     if dropped and not examples:
         raise TunesmithError(
             f"Every prompt is longer than {max_length} tokens, so nothing is left to learn.",
@@ -62,3 +72,12 @@ def tokenise(
             "max_length",
         )
     return Examples(examples, cut, dropped)
+
+
+def _other_form(row: Row) -> TunesmithError:
+    return TunesmithError(
+        f"The dataset holds {_HELD[row.form]}; this training learns from right answers.",
+        "Map its columns to prompt and completion (`data: mapping:` in project.yaml), and build "
+        "it again.",
+        row.source,
+    )

@@ -131,7 +131,7 @@ class Scoring:
         system = objective.instruction if subject == "tuned" else objective.prompt
         shots = self._dataset.few_shot(SHOTS) if subject == "few_shot" else []
         while True:
-            prompts = [self._template.prompt_ids(system, shots, row.prompt) for row in rows]
+            prompts = [self._template.prompt_ids(system, shots, row) for row in rows]
             room = self._template.context - self._limit - max(map(len, prompts), default=0)
             if not shots or not self._template.context or room >= 0:
                 return prompts

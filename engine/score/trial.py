@@ -19,9 +19,10 @@ def trial(work: Work) -> None:
         work: The job; `dataset_id` in its arguments names the dataset, else it is the newest.
 
     Raises:
-        UsageError: There is no dataset, or it has no validation rows.
+        UsageError: There is no dataset, it holds no answers, or it has no validation rows.
     """
     dataset_id = work.args.get("dataset_id") or dataset.latest(work.store, work.project_id)
+    dataset.require_answers(work.store, dataset_id)
     scoring = Scoring(work, dataset.load(work.store, dataset_id), work.project.base_model)
     if not scoring.rows("validation"):
         raise UsageError(

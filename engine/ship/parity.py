@@ -96,8 +96,8 @@ def questions(
     return [
         Question(
             row_id=answer["row_id"],
-            text=_rendered(template, instruction, rows[answer["row_id"]].prompt),
-            prompt=template.prompt_ids(instruction, (), rows[answer["row_id"]].prompt),
+            text=template.prompt(instruction, (), rows[answer["row_id"]]),
+            prompt=template.prompt_ids(instruction, (), rows[answer["row_id"]]),
             answer=[*template.encode(answer["answer"]), template.eos_id],
             expected=answer["expected"],
             exact=float(answer["exact"]),
@@ -242,9 +242,3 @@ def _exact(said: Reading, asked: Sequence[Question], objective: Objective) -> li
 
 def _most(asked: Sequence[Question]) -> int:
     return max(len(question.answer) for question in asked) + _LONGER
-
-
-def _rendered(template: ChatTemplate, instruction: str, message: str) -> str:
-    conversation = [{"role": "system", "content": instruction}] if instruction else []
-    conversation.append({"role": "user", "content": message})
-    return template.render(conversation, generation=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -135,7 +136,31 @@ def test_rows_that_are_no_rows_are_passed_over_when_looking(tmp_path):
     path = tmp_path / "x.jsonl"
     good = b'{"prompt": "a", "completion": "yes"}\n'
     path.write_bytes(b'not json \xff\n[1]\n{"prompt": "a"}\n' + good)
-    assert proposals.sample([path, tmp_path / "none.jsonl", tmp_path]).rows == 1
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert proposals.sample([path, tmp_path / "none.jsonl", empty]).rows == 1
+
+
+def test_columns_that_are_called_otherwise_are_proposed_and_can_be_corrected(tmp_path):
+    lines = [f"q{at}?,a{at},{('x', 'y')[at % 2]}" for at in range(30)]
+    (tmp_path / "faq.csv").write_text("\n".join(["Frage,Antwort,topic", *lines]), encoding="utf-8")
+    answers = steps.complete({}, tmp_path)
+    assert answers["sources"] == "faq.csv"
+    assert "prompt=Frage" in answers["columns"]
+    made = steps.to_project(answers)
+    assert made.data.mapping["faq.csv"].completion == "Antwort"
+    given = {"columns": "prompt=Antwort, completion=Frage, scenario=topic"}
+    made = steps.to_project(steps.complete(given, tmp_path))
+    assert made.data.mapping["faq.csv"].scenario == "topic"
+    assert steps.from_project(made)["columns"] == given["columns"]
+    assert steps.faults(steps.complete({"columns": "promt=x"}, tmp_path), tmp_path)["columns"]
+
+
+def test_what_no_question_asks_stays_when_a_project_is_answered_again(folder):
+    before = steps.to_project(steps.complete({}, folder))
+    before = replace(before, data=replace(before.data, cap=7, entities={"url": "drop"}))
+    again = steps.to_project(steps.from_project(before) | {"pii": "drop"}, before)
+    assert (again.data.cap, again.data.entities, again.data.pii) == (7, {"url": "drop"}, "drop")
 
 
 def test_every_question_has_help_and_every_proposal_a_remark_or_none(folder):

@@ -44,6 +44,7 @@ _WELCOME: tuple[Line, ...] = (
     [("Nothing has been trained here yet.", "strong")],
     [],
     [("  n  ", "key"), ("make your first model from a file of examples, step by step", "")],
+    [("  r  ", "key"), ("decide about the rows that your last data build suspects", "")],
     [("  q  ", "key"), ("leave, and see the whole journey on the data that comes with it:", "")],
     [("     ", ""), ("tunesmith demo", "accent")],
     [],
@@ -150,6 +151,12 @@ class HomeScreen(Screen[None]):
     def action_export(self) -> None:
         """Open the selected run's files."""
         self._open("ship")
+
+    def action_review(self) -> None:
+        """Open the review of the rows that the last data build suspects."""
+        from tui.screens.review import ReviewScreen
+
+        self.app.push_screen(ReviewScreen())
 
     def action_copy_command(self) -> None:
         """Copy the command for the selected run."""

@@ -11,6 +11,7 @@ from textual.message import Message
 from textual.suggester import Suggester
 from textual.widgets import TextArea
 
+from tui.proposals import holds_examples
 from tui.widgets.canvas import Canvas, Line, Part
 
 _AROUND = 6  # cells before and after an answer that can be chosen
@@ -122,14 +123,14 @@ class Paths(Suggester):
 
 
 def _ending(folder: Path, typed: str) -> str:
-    """Return what completes a path to a folder or a JSONL file; empty when nothing does."""
+    """Return what completes a path to a folder or a data file; empty when nothing does."""
     whole = folder / Path(typed).expanduser()
     parent, start = (whole, "") if typed.endswith("/") else (whole.parent, whole.name)
     try:
         found = next(
             item
             for item in sorted(parent.iterdir())
-            if item.name.startswith(start) and (item.is_dir() or item.suffix == ".jsonl")
+            if item.name.startswith(start) and (item.is_dir() or holds_examples(item))
         )
     except (OSError, StopIteration):
         return ""

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
-from typing import Any, NoReturn
 
-from engine.base.errors import UsageError
+from engine.base.errors import TunesmithError, UsageError
 from engine.base.project import Mapping
-from engine.data.rows import Problem, Row, Rows, make
+from engine.data.load import containers, formats
+from engine.data.load.cells import Cells
+from engine.data.load.convert import Converter
+from engine.data.load.formats import Plan
+from engine.data.load.nested import lifted
+from engine.data.load.records import Broken, Record, Records
+from engine.data.load.shown import place
+from engine.data.load.sources import Source, sources
+from engine.data.rows import Problem, Row, Rows
 
-# C0 controls but tab, line feed and carriage return; DEL; halves of a surrogate pair
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
-_CONTROL_TOKEN = re.compile(r"<\|[A-Za-z][A-Za-z0-9_]*\|>")
-_SHAPE = 'Write it as one JSON object a line: {"prompt": "...", "completion": "..."}.'
+SAMPLED = 1000  # records by which a file's format is told
+_SAMPLED_SIZE = 4 << 20  # characters of them
 
 
 def read_all(files: dict[str, Path], mapping: dict[str, Mapping] | None = None) -> Rows:
-    """Read JSONL files, each under the name by which findings shall call it."""
-    del mapping
+    """Read files or folders, each under the name by which findings shall call it."""
     found = Rows()
     for name, path in files.items():
         found.lines[name] = 0
-        for item in read(path, name):
+        for item in read(path, name, (mapping or {}).get(name)):
             found.lines[name] += 1
             if isinstance(item, Row):
                 found.rows.append(item)
@@ -33,105 +37,102 @@ def read_all(files: dict[str, Path], mapping: dict[str, Mapping] | None = None) 
     return found
 
 
-def read(path: Path, name: str = "") -> Iterator[Row | Problem]:
-    """Stream a JSONL file: for each line that holds anything, its row or its problem.
-
-    A byte order mark, Windows line ends and blank lines are accepted.
+def read(path: Path, name: str = "", mapping: Mapping | None = None) -> Iterator[Row | Problem]:
+    """Stream a file, a folder or an archive: for each record its row or its problem.
 
     Args:
-        path: The file.
+        path: The file or folder.
         name: What to call it in `source` and in problems; the path as given when empty.
+        mapping: Which column is what, where the detection is wrong.
 
     Raises:
         UsageError: There is no such file, or it may not be read.
+        TunesmithError: It is of no kind that can be read.
     """
-    name = name or str(path)
+    label, mapping = place(name or str(path)), mapping or Mapping()
     try:
-        with path.open("rb") as stream:
-            for number, line in enumerate(stream, start=1):
-                raw = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-                if number == 1 and raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-                    yield Problem(name, 1, "The file is UTF-16.", "Save it as UTF-8.")
-                    return
-                if raw.strip():
-                    yield _parse(raw, name, number)
+        for source in sources(path, label):
+            try:
+                yield from _stream(source, mapping)
+            except TunesmithError as error:
+                if source.name == label:
+                    raise
+                yield Problem(source.name, 1, error.what, error.fix)
     except OSError as error:
         raise UsageError(
-            f"The file cannot be read ({error.strerror}).", "Check its name and rights.", name
+            f"The file cannot be read ({error.strerror or 'its device fails'}).",
+            "Check its name and rights.",
+            label,
         ) from error
 
 
-def _parse(raw: bytes, name: str, number: int) -> Row | Problem:
-    try:
-        return _row(json.loads(raw.decode(), parse_constant=_refuse), name, number)
-    except UnicodeDecodeError:
-        return Problem(name, number, "The line is not UTF-8.", "Save the file as UTF-8.")
-    except json.JSONDecodeError as error:
-        fault = error.msg.removesuffix(" at")
-        what = f"The line is not JSON: {fault}, at character {error.colno}."
-        return Problem(name, number, what, _SHAPE)
-    except (ValueError, RecursionError):  # NaN, a number of 5,000 digits, 1,000 brackets
-        return Problem(name, number, "The line is not JSON that can be read.", _SHAPE)
+def opened(source: Source, mapping: Mapping) -> tuple[containers.Container, Records]:
+    """Return what a stream is, and its records.
+
+    Raises:
+        TunesmithError: It is of no kind that can be read.
+    """
+    container = containers.look(source)
+
+    def fits(content: object) -> bool:
+        return formats.recognise(content, mapping) is not None
+
+    return container, lifted(containers.records(source, container, fits), mapping)
 
 
-def _row(content: Any, name: str, number: int) -> Row | Problem:
-    if not isinstance(content, dict):
-        return Problem(name, number, "The line is JSON, but not an object.", _SHAPE)
-    fault = _fault(content)
-    if fault:
-        return Problem(name, number, *fault)
-    return make(
-        content["prompt"],
-        _text(content["completion"]),
-        group=str(content.get("group") or ""),
-        scenario=str(content.get("scenario") or ""),
-        source=f"{name}:{number}",
+def sampled(records: Records, most: int = SAMPLED) -> list[Record | Broken]:
+    """Take the first records, as many as say what the others are like."""
+    sample: list[Record | Broken] = []
+    size = 0
+    for item in records:
+        sample.append(item)
+        size += item.size if isinstance(item, Record) else 0
+        if len(sample) >= most or size > _SAMPLED_SIZE:
+            break
+    return sample
+
+
+def usual(sample: Iterable[Record | Broken], mapping: Mapping) -> Plan | None:
+    """Return how most records are read, or None where they fit no format."""
+    found = Counter(
+        plan
+        for item in sample
+        if isinstance(item, Record)
+        if (plan := formats.recognise(item.content, mapping)) is not None
     )
+    return found.most_common(1)[0][0] if found else None
 
 
-def _fault(content: dict[str, Any]) -> tuple[str, str] | None:
-    """Return what is wrong with an object and how to mend it, or None."""
-    for key, kinds in (("prompt", str), ("completion", str | dict | list)):
-        value = content.get(key)
-        if value is None:
-            return f"There is no `{key}`; {_keys(content)}.", _SHAPE
-        if not isinstance(value, kinds):
-            return f"`{key}` is {_kind(value)}, not text.", f"Put the {key} in quotes."
-        if isinstance(value, str) and not value.strip():
-            return f"`{key}` is empty.", f"Write the {key}, or remove the line."
-    for key in ("group", "scenario"):
-        value = content.get(key)
-        if isinstance(value, bool) or not isinstance(value, str | int | None):
-            return f"`{key}` is {_kind(value)}, not text.", f"Put the {key} in quotes."
-    return _forbidden(content)
+def _by_keys(sample: Iterable[Record | Broken], mapping: Mapping) -> dict[tuple[str, ...], Plan]:
+    """Return how most of the records with the same keys are read."""
+    found: dict[tuple[str, ...], Counter[Plan]] = {}
+    for item in sample:
+        if isinstance(item, Record) and isinstance(item.content, dict):
+            plan = formats.recognise(item.content, mapping)
+            if plan is not None:
+                found.setdefault(tuple(item.content), Counter())[plan] += 1
+    return {keys: plans.most_common(1)[0][0] for keys, plans in found.items()}
 
 
-def _forbidden(content: dict[str, Any]) -> tuple[str, str] | None:
-    for key in ("prompt", "completion", "group", "scenario"):
-        text = _text(content.get(key) or "")
-        if _UNPRINTABLE.search(text):
-            return f"`{key}` holds a control character.", "Remove it (often a NUL byte)."
-        if _CONTROL_TOKEN.search(text):
-            return (
-                f"`{key}` holds a control token of a chat template (<|...|>).",
-                "Remove it; the template adds its own.",
-            )
-    return None
+def _stream(source: Source, mapping: Mapping) -> Iterator[Row | Problem]:
+    _, records = opened(source, mapping)
+    sample = sampled(records)
+    plan = usual(sample, mapping)
+    tables = [item for item in sample if isinstance(item, Record) and item.cells]
+    if tables and plan is None:
+        yield _no_columns(tables[0], mapping)
+        return
+    cells = Cells(item.content for item in tables)
+    converter = Converter(mapping, plan, cells, _by_keys(sample, mapping))
+    del tables
+    waiting, sample = sample, []
+    for item in chain(waiting, records):
+        yield converter.convert(item)
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _keys(content: dict[str, Any]) -> str:
-    names = [key[:30] for key in list(content)[:6]]
-    return f"the line has {', '.join(names)}" if names else "the object is empty"
-
-
-def _kind(value: Any) -> str:
-    names = {bool: "true or false", int: "a number", float: "a number", list: "a list"}
-    return names.get(type(value), "an object")
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(constant)
+def _no_columns(record: Record, mapping: Mapping) -> Problem:
+    converter = Converter(mapping, None, Cells())
+    found = converter.convert(record)
+    if isinstance(found, Problem):
+        return found
+    return Problem(record.file, record.number, "The table fits no format.", "Use --map.")

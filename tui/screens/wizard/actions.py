@@ -125,7 +125,7 @@ class LiveActions:
         # An unchanged file keeps its time, by which it is known which jobs are still about it.
         changed = not path.is_file() or path.read_text(encoding="utf-8") != yaml
         if changed:
-            project.save(to_project(answers), folder)
+            project.save(to_project(answers, project.here(folder)), folder)
         if changed or self._screen.look.data is None:
             self._submit("data", "")
         self._screen.post_message(Written())

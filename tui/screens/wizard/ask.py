@@ -12,6 +12,7 @@ from textual.message import Message
 from textual.screen import Screen
 
 from engine.base.errors import TunesmithError
+from engine.base.project import here
 from engine.base.settings import dump
 from tui import drafts
 from tui.drafts import Draft
@@ -99,7 +100,7 @@ class Asker:
             saved = self._save(folder, Draft(given, step))
             answers = complete(given, folder)
             found = faults(answers, folder)
-            yaml = "" if found else dump(asdict(to_project(answers)))
+            yaml = "" if found else dump(asdict(to_project(answers, here(folder))))
         context = Context(folder, answers)
         asked = frozenset(key for key, q in QUESTIONS.items() if q.applies(context))
         self._screen.post_message(Checked(turn, answers, found, asked, yaml, saved))
