@@ -71,6 +71,7 @@ class Mapping:
         group: The column whose equal values belong together (customer, document).
         scenario: The column of the kind of case.
         roles: For each role's name in the file what it is: user, assistant, system or tool.
+        encoding: The encoding of its text.
     """
 
     format: Format = ""
@@ -85,6 +86,7 @@ class Mapping:
     group: str = ""
     scenario: str = ""
     roles: dict[str, str] = field(default_factory=dict)
+    encoding: str = ""
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ def _value(value: Any, hint: Any, path: str, problems: list[str]) -> Any:  # noq
         if value not in choices:
             problems.append(f"{path} must be one of {', '.join(map(str, choices))}, not {value!r}")
         return value
-    if origin is tuple and isinstance(value, list):
+    if origin is tuple and isinstance(value, list | tuple):
         return tuple(_value(v, choices[0], f"{path}[{i}]", problems) for i, v in enumerate(value))
     if origin is dict and isinstance(value, Mapping):
         return {str(k): _value(v, choices[1], f"{path}.{k}", problems) for k, v in value.items()}

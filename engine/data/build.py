@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from dataclasses import replace
 from pathlib import Path
 
 from engine.base import files, model
@@ -13,18 +14,18 @@ from engine.base.project import Project
 from engine.base.work import Work
 from engine.data import content, golden, memory, review, semantic
 from engine.data.balance import Thinned, thin
-from engine.data.check import data_gate, examples, rows_of
+from engine.data.check import data_gate
 from engine.data.clean import Inputs, clean
-from engine.data.coverage import Coverage, coverage
+from engine.data.coverage import Coverage, coverage, known
 from engine.data.dataset import SPLITS
 from engine.data.dataset import Split as SplitName
 from engine.data.findings import Cleaned
 from engine.data.language import language
+from engine.data.lengths import Lengths, fit
 from engine.data.load.hub import located
-from engine.data.measure import measure
 from engine.data.publish import identity, publish
 from engine.data.rows import Row
-from engine.data.spec import Draft, Lengths
+from engine.data.spec import Draft
 from engine.data.split import Split, split
 from engine.data.template import ChatTemplate
 
@@ -45,6 +46,7 @@ def build(work: Work) -> None:
     data = work.project.data
     if not data.sources:
         raise UsageError("The project names no data.", "Add a file to `data: sources`.", "data")
+    known(data.edges)
     inputs = _inputs(work)
     cleaned = clean(inputs, step)
     step("looking at languages and subjects")
@@ -54,7 +56,7 @@ def build(work: Work) -> None:
         semantic.inspect(cleaned, step.note)
     step("counting tokens")
     template = ChatTemplate.load(model.locate(work.project.base_model))
-    lengths = _measure(cleaned, template, work.project.objective.instruction)
+    lengths = fit(cleaned, template, work.project.objective.instruction)
     step("splitting")
     divided = _split(work, cleaned)
     thinned = _balance(work.project, cleaned, divided)
@@ -118,7 +120,7 @@ def _inputs(work: Work) -> Inputs:
     return Inputs(
         files={name: located(name, folder) for name in data.sources},
         golden={data.golden: located(data.golden, folder)} if data.golden else {},
-        settings=data,
+        settings=replace(data, fix=True) if work.args.get("fix") else data,
         key=_key(work.store.workspace),
         frozen=golden.frozen(work.store, work.project_id),
         decisions=review.decisions(work.store, work.project_id),
@@ -135,28 +137,6 @@ def _key(workspace: Path) -> bytes:
             temporary.write_text(secrets.token_hex(16), encoding="ascii")
             os.chmod(temporary, 0o600)  # noqa: PTH101 - whatever the umask
     return bytes.fromhex(path.read_text(encoding="ascii"))
-
-
-def _measure(cleaned: Cleaned, template: ChatTemplate, system: str) -> Lengths:
-    """Count each row's tokens; take out the rows that the model cannot read to their end."""
-    counted = measure(cleaned.rows, template, system)
-    whole: dict[str, int] = {}
-    trained: dict[str, int] = {}
-    kept: list[Row] = []
-    for row, length, learnt, cut in zip(
-        cleaned.rows, counted.whole, counted.trained, counted.cut, strict=True
-    ):
-        if template.context and length > template.context:
-            what = (
-                f"{length:,} tokens, the model reads {template.context:,}; "
-                f"{cut:,} tokens of the answer would be cut"
-            )
-            cleaned.note("too long", row, what)
-            continue
-        whole[row.id], trained[row.id] = length, learnt
-        kept.append(row)
-    cleaned.rows = kept
-    return Lengths(whole, trained)
 
 
 def _split(work: Work, cleaned: Cleaned) -> Split:
@@ -189,12 +169,6 @@ def _gate(
     cleaned: Cleaned, divided: Split, lengths: Lengths, covered: Coverage, golden_changed: str
 ) -> Gate:
     warnings = [golden_changed] if golden_changed else []
-    long = cleaned.found("too long")
-    if long:
-        warnings.append(
-            f"{rows_of(len(long))} would lose the end of the answer, being longer than the model "
-            f"can read, and were dropped{examples(long)}; shorten them."
-        )
     silent = [row.source for row in cleaned.rows if lengths.trained[row.id] <= 1]
     failures = [f"The template hides the answer of {place}; mend the row." for place in silent[:3]]
     if cleaned.rows:
@@ -203,8 +177,19 @@ def _gate(
             for name in divided.wanted
             if not divided.splits[name]
         ]
-        warnings += [*divided.reasons, *_untested(cleaned, divided), *covered.missing]
+        warnings += [*divided.reasons, *_crossing(divided)]
+        warnings += [*_untested(cleaned, divided), *covered.missing]
     return data_gate(cleaned, failures, warnings)
+
+
+def _crossing(divided: Split) -> list[str]:
+    """Return a warning about old rows that are alike and stand in different splits."""
+    if not divided.crossing:
+        return []
+    return [
+        f"{len(divided.crossing):,} pairs of rows that are much alike were put into different "
+        "splits by earlier datasets, and stay there; another seed makes a new split."
+    ]
 
 
 def _untested(cleaned: Cleaned, divided: Split) -> list[str]:

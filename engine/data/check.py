@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.base import model
 from engine.base.gates import Gate, judge
 from engine.base.project import DataSettings
 from engine.data import content
@@ -52,6 +53,7 @@ class Report:
                 "related": near_kept(cleaned),
             },
             "conflicts": cleaned.count("conflict"),
+            "too_long": cleaned.count("too long"),
             "pii": dict(sorted(cleaned.pii.items())),
             "secrets": dict(sorted(cleaned.secrets.items())),
             "leaks": cleaned.count("leak"),
@@ -68,6 +70,8 @@ def check(
     paths: Sequence[Path | str],
     golden: Path | None = None,
     settings: DataSettings | None = None,
+    *,
+    base_model: str = "",
     progress: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Check data files as the data stage will read them.
@@ -76,10 +80,12 @@ def check(
         paths: Files, folders or `hf:owner/name`.
         golden: The golden set, to find rows that leak into it.
         settings: The project's settings; without them personal data counts as to be masked.
+        base_model: The model whose context the rows must fit; empty not to count tokens.
         progress: Told the name of each step when it starts.
 
     Raises:
         UsageError: A file does not exist or cannot be read.
+        TunesmithError: The model cannot be had.
     """
     settings = settings or DataSettings(sources=())
     cleaned = clean(
@@ -93,6 +99,12 @@ def check(
     )
     progress("looking at languages and subjects")
     content.inspect(cleaned, settings.languages)
+    if base_model:
+        from engine.data.lengths import fit
+        from engine.data.template import ChatTemplate
+
+        progress("counting tokens")
+        fit(cleaned, ChatTemplate.load(model.locate(base_model)), "")
     return Report(cleaned, data_gate(cleaned))
 
 
@@ -163,6 +175,10 @@ _DROPPED = (
     ("leak", "dropped for giving the golden set away; take out of the file"),
     ("conflict", "dropped for asking the same with another answer; decide which is right"),
     ("disputed", "left out because two reviewers disagree; settle them in the review"),
+    (
+        "too long",
+        "longer than the model can read, so the end of the answer would be lost; shorten",
+    ),
     ("bridge", "left out for tying training rows to held-out ones"),
 )
 _FLAGGED = (

@@ -12,13 +12,14 @@ from collections.abc import Callable
 from string import digits
 from typing import NamedTuple
 
-from engine.data.normalise import unspaced
+from engine.data.normalise import UNSPACED_RANGES
 from engine.data.rows import Row
 
 _READ = 2000  # characters of a text that the rules read
 _SHORT, _LONG = 15, 4000  # letters
 _MASKED = re.compile(r"<[A-Z][A-Z_]*_\d+>")
 
+_UNSPACED = re.compile(f"[{''.join(f'{chr(a)}-{chr(z)}' for a, z in UNSPACED_RANGES)}]+")
 _TOKEN = re.compile("[a-z]+")
 _STOP = re.compile(r"[.!\n]\s{0,3}")
 _MARK = re.compile(r"\?(?![\w=&%])")
@@ -32,11 +33,11 @@ _OPENING = re.compile(
     r"|can|could|does|did|is|are|am|was|were|should|would)\s+\w"
     r"|(?:do|will|may|has|have)\s+(?:i|you|we|they|he|she|it|there|this|that|the|my|your|any\w*)\b)"
 )
-_ASKING_ZH = frozenset("吗嗎呢什怎何哪谁誰多几幾否不没沒")  # one of them is in each of these
+_ASKING_ZH = re.compile("[吗嗎呢什怎何否哪谁誰多几幾不没沒]")  # where a question's word may stand
 _QUESTION_ZH = re.compile(
-    "[吗嗎]|呢(?:$|[。.!！\n])|(?<![没沒])(?:什么|什麼)(?![都也])|怎么|怎麼|怎样|怎樣|为何|為何|如何"
-    "|哪[里裡儿兒个個些种種位天家]|[谁誰](?![都也])|多少|多久|多大|多长|多長|几[个点天号时]|幾[個點天號時]"
-    "|是否|能否|可否|(.)[不没沒]\\1"
+    "[吗嗎]|呢(?:$|[。.!！\n])|什[么麼](?![都也])(?<![没沒]什.)|怎[么麼样樣]|何(?<=[为為如]何)"
+    "|否(?<=[是能可]否)|哪[里裡儿兒个個些种種位天家年类類方]|[谁誰](?![都也])|多[少久大长長]"
+    "|[几幾][个個点點天号號时時]|[不没沒](?<=(.)[不没沒])\\1"
 )
 _NO = re.compile(r"\bno\b(?!\.?\s?\d)")  # but not `no. 5`
 _NEGATIONS = frozenset((
@@ -44,11 +45,11 @@ _NEGATIONS = frozenset((
     "cant", "dont", "didnt", "doesnt", "isnt", "wasnt", "wont",
 ))  # fmt: skip
 _CONTRACTED = re.compile(r"n['’]t\b")
-_NO_ZH = frozenset("不没沒无無未勿别別非")
-_NEGATION_ZH = re.compile("[不没沒无無未勿别別]|[并並绝絕]非")
-_NO_NEGATION_ZH = re.compile(
-    "(.)[不没沒]\\1|不[错錯但仅僅过過只同断斷管论論少久如]|[对對了]不起|不好意思|差不多|不客[气氣]"
-    "|[没沒][关關][系係]|[没沒]事|[无無][论論线線]|[别別]人|[特分区區级級性类類个個识識告差鉴鑑辨][别別]|[别別][称稱名致的]|未[来來]"
+_NO_ZH = re.compile("[不没沒无無未勿别別非]")  # where a negation may stand; `A不A` asks
+_NEGATION_ZH = re.compile(
+    "不(?![错錯但仅僅过過只同断斷管论論少久如]|好意思|客[气氣])(?<!差不)(?!(?<=[对對了]不)起)(?!(?<=(.)不)\\1)"
+    "|[没沒](?![关關][系係]|事)(?!(?<=(.)[没沒])\\2)|[无無](?![论論线線])|未(?![来來])|勿"
+    "|[别別](?![人称稱名致的])(?<![特分区區级級性类類个個识識告差鉴鑑辨][别別])|非(?<=[并並绝絕]非)"
 )
 _DIGIT = re.compile(r"\d")
 _COUNTED = re.compile("[二两三四五六七八九十百千][个個条條件天年次元块塊岁歲点點]")
@@ -64,7 +65,9 @@ _UNIT_ZH = re.compile(
     "|公[斤里尺分升克]|[千毫厘]米|毫升|美元|英[镑鎊])"
 )
 _PRICE = re.compile(r"[$€£¥₹]\s?\d")
-_LOUD = re.compile("[A-ZÀ-ÞΑ-ΩЀ-Я]{4}")
+_CAPITALS = frozenset(
+    map(chr, (*range(65, 91), *range(0xC0, 0xDF), *range(0x391, 0x3AA), *range(0x400, 0x430)))
+)
 _WORD = re.compile("[A-Za-zÀ-ɏͰ-ϿЀ-ӿ]{2,}")  # scripts with capitals
 _EMOJI = re.compile(
     "[\U0001f1e6-\U0001f1ff\U0001f300-\U0001f64f\U0001f680-\U0001f6ff\U0001f7e0-\U0001f7ff"
@@ -73,6 +76,7 @@ _EMOJI = re.compile(
     "\u2705\u270a\u270b\u2728\u274c\u274e\u2753-\u2755\u2757\u2764\u2795-\u2797\u2b50\u2b55]"
     "|[\u2600-\u27bf]\ufe0f|[\\d#*]\ufe0f?\u20e3"
 )
+_EMOJI_ZONE = re.compile("[\u20e3\u231a-\u2bff\U0001f1e6-\U0001faff]")
 _CODE_SIGNS = frozenset("`<&{#=;>]$")
 _CODE_WORDS = ("import ", "def ", "fn ", "class ", "SELECT")
 _CODE = re.compile(
@@ -115,7 +119,11 @@ def spoken(row: Row) -> str:
 
 def letters(text: str) -> int:
     """Return a text's length in letters; a character of a script without blanks counts as two."""
-    return len(text) + (0 if text.isascii() else unspaced(text[:_LONG]))
+    return len(text) + (0 if text.isascii() else _unspaced(text[:_LONG]))
+
+
+def _unspaced(text: str) -> int:
+    return sum(map(len, _UNSPACED.findall(text)))
 
 
 def case_of(row: Row, *, foreign: bool) -> Case:
@@ -156,7 +164,7 @@ def _question(case: Case) -> bool:
         return True
     if "？" in case.signs or "؟" in case.signs:
         return True
-    if not case.signs.isdisjoint(_ASKING_ZH) and _QUESTION_ZH.search(case.text):
+    if not case.text.isascii() and _stands(_QUESTION_ZH, _ASKING_ZH, case.text):
         return True
     if not case.words.isdisjoint(_WH) and _ASKED.search(case.low):
         return True
@@ -170,9 +178,12 @@ def _negation(case: Case) -> bool:
         return True
     if "t" in words and _CONTRACTED.search(case.low):
         return True
-    if case.signs.isdisjoint(_NO_ZH):
-        return False
-    return bool(_NEGATION_ZH.search(_NO_NEGATION_ZH.sub(" ", case.text)))
+    return not case.text.isascii() and _stands(_NEGATION_ZH, _NO_ZH, case.text)
+
+
+def _stands(words: re.Pattern[str], places: re.Pattern[str], text: str) -> bool:
+    """Search for words at some places only, which is five times as fast."""
+    return any(words.match(text, place.start()) for place in places.finditer(text))
 
 
 def _number(case: Case) -> bool:
@@ -188,17 +199,19 @@ def _unit(case: Case) -> bool:
 
 
 def _shouting(case: Case) -> bool:
-    if not _LOUD.search(case.text):
+    if len(case.signs & _CAPITALS) < 3:
         return False
     words = _WORD.findall(case.text)
     loud = [word for word in words if word.isupper()]
     if len(loud) < 2 or 2 * len(loud) <= len(words) or max(map(len, loud)) < 4:
         return False
-    return sum(map(len, loud)) > 2 * unspaced(case.text)
+    return sum(map(len, loud)) > 2 * _unspaced(case.text)
 
 
 def _emoji(case: Case) -> bool:
-    return not case.text.isascii() and bool(_EMOJI.search(case.text))
+    if case.text.isascii() or not _EMOJI_ZONE.search(case.text):
+        return False
+    return bool(_EMOJI.search(case.text))
 
 
 def _code(case: Case) -> bool:

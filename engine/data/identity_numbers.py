@@ -22,6 +22,7 @@ _ISSUER = re.compile(
     r"|(?:50(?:18|20|38)|5[6-8]\d\d|6304|6390|67\d\d|0604)\d{8,15}"  # Maestro
     r"|(?:220[0-4]|60\d\d|508[5-9]|5019|50[69]\d|63[67]\d|9792)\d{12})\Z"  # Mir, RuPay, Elo, others
 )
+_FIRST_BLOCK = (4, 6, 8)  # digits
 NOT_PERSONAL_WORD = re.compile(
     r"(?:order|parcel|ticket|invoice|tracking|ean|gtin|upc|isbn|imei|iccid|barcode|serial|timestamp"
     r"|订单|单号|运单|编号|流水号|条码)"
@@ -106,7 +107,9 @@ def _cards_of(chunk: str, groups: list[tuple[int, int]]) -> list[tuple[int, int]
         for last in range(min(len(groups), first + 6) - 1, first - 1, -1):
             start, end = groups[first][0], groups[last][1]
             inner = groups[first:last]
-            if any(stop - begin < 4 for begin, stop in inner):
+            if any(stop - begin < 4 for begin, stop in inner) or (
+                inner and inner[0][1] - inner[0][0] not in _FIRST_BLOCK
+            ):
                 continue
             digits = "".join(filter(str.isdigit, chunk[start:end]))
             if 12 <= len(digits) <= 19 and _ISSUER.match(digits) and luhn(digits) == 0:

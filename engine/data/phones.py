@@ -49,7 +49,7 @@ _PHONE_WORD = re.compile(
     r"|cellular|landline|fax|whatsapp|viber|sms|text(?:ed)? (?:me|us|him|her|them|to|at)"
     r"|ring(?:ing)?|rang|dial(?:l?ed|l?ing)?|hotline|helpline|voicemail|pager|contact number"
     r"|reach(?:ed|able)? (?:me|us|him|her|them|out)?|messages? (?:to|at|from|me on|on)"
-    r"|(?:my|his|her|our|their|your|new|emergency|contact) (?:number|contact|registered)"
+    r"|(?:my|his|her|our|their|your|new|emergency|contact) (?:number(?! of)|contact|registered)"
     r"|registered|switchboard|front desk|direct line|home line|callback"
     r"|telefon\w*|handy\w*|mobil\w*|rufnummer|anruf\w*|t[ée]l[ée]phone|portable|appele[rz]"
     r"|tel[ée]fono|m[óo]vil|celular|ll[aá]m\w+|cellulare|chiam\w+|telefone|ligu?e|telemóvel"

@@ -15,22 +15,10 @@ from engine.data.dataset import SPLITS, Split
 from engine.data.duplicates import RELATED, SAME
 from engine.data.findings import KINDS, Cleaned
 from engine.data.leakage import NEAR
+from engine.data.lengths import Lengths
 from engine.data.rows import Row
 
 _SHOWN = 20  # places listed per kind; the store has all of them
-
-
-@dataclass(frozen=True)
-class Lengths:
-    """Token counts of rows, as the model reads them, by row id.
-
-    Attributes:
-        whole: Of the whole training example.
-        trained: Of the answer with its end-of-turn token, which is all that is learnt.
-    """
-
-    whole: Mapping[str, int]
-    trained: Mapping[str, int]
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,9 @@ from tui.verbs.options import Place, accept, as_json, project_option
 from tui.verbs.preview import preview
 from tui.verbs.review import guidelines, review
 
+_KINDS = 20  # of problems shown
+_PLACES = 3  # of each
+
 
 @click.group("data")
 def data_verb() -> None:
@@ -37,6 +40,7 @@ def data_verb() -> None:
     metavar="[KIND=]POLICY",
     help="mask, pseudonymise, drop or keep; for one kind: email=drop.",
 )
+@click.option("--model", default="", help="Find rows longer than this base model can read.")
 @click.option("--fix", is_flag=True, help="Mend what needs no question, into a new file.")
 @click.option("--to", type=click.Path(path_type=Path), help="Where --fix writes.")
 @as_json
@@ -46,6 +50,7 @@ def check(
     format_name: str | None,
     columns: tuple[str, ...],
     policies: tuple[str, ...],
+    model: str,
     fix: bool,
     to: Path | None,
     as_json: bool,
@@ -61,7 +66,7 @@ def check(
     if golden:
         mapping[str(golden)] = mapping[files[0]]
     settings = DataSettings(sources=files, mapping=mapping, fix=fix, **to_policies(policies))
-    report = check_files(files, golden, settings)
+    report = check_files(files, golden, settings, base_model=model)
     written = _mended(files, mapping, to) if fix else None
     content = report.to_json() | ({"fixed": str(written)} if written else {})
     if as_json:
@@ -115,12 +120,13 @@ for _verb in (review, preview, diff, guidelines):
     metavar="WORKERS",
     help="Look for near-duplicates with so many processes (the extra `scale`).",
 )
+@click.option("--fix", is_flag=True, help="Mend what needs no question, as `data: fix` does.")
 @accept
 @as_json
-def build(project_dir: Path | None, scale: int, accept: str, as_json: bool) -> None:
+def build(project_dir: Path | None, scale: int, fix: bool, accept: str, as_json: bool) -> None:
     """Clean the project's files and split them into an immutable dataset."""
     place = Place(project_dir)
-    args = {"accept": accept, "scale": scale}
+    args = {"accept": accept, "scale": scale, "fix": fix}
     job = jobs.submit(place.store, "data", place.folder, args, project_id=place.project_id)
     watch(place.store, job, as_json=as_json)
     if not as_json:
@@ -157,6 +163,7 @@ def _print_report(report: dict[str, Any]) -> None:
     for name, value in (
         ("duplicates", _repeats(report["duplicates"])),
         ("conflicting labels", report["conflicts"]),
+        ("too long for the model", report["too_long"]),
         ("personal data", report["pii"]),
         ("secrets", report["secrets"]),
         ("rows of the golden set", report["leaks"]),
@@ -166,18 +173,26 @@ def _print_report(report: dict[str, Any]) -> None:
         output.say(f"  {name}: {_counts(value)}")
     for sentence in report["detectors"].values():
         output.say(f"    {sentence}")
-    problems = report["problems"]
-    for problem in problems[:20]:
-        mark = "+" if problem["fixable"] else "✗"
-        output.say(f"  {mark} {problem['file']}:{problem['row']}  {problem['what']}")
-        output.say(f"      {problem['fix']}")
-    if len(problems) > 20:
-        output.say(f"  … and {len(problems) - 20} more; --json lists them all")
-    if any(problem["fixable"] for problem in problems):
-        output.say("  + can be mended without asking: --fix")
+    _print_problems(report["problems"])
     if "fixed" in report:
         output.say(f"  mended rows are in {report['fixed']}")
     output.gate(report["gate"]["result"], "data", report["gate"]["reasons"])
+
+
+def _print_problems(problems: list[dict[str, Any]]) -> None:
+    """Write the problems, those of one kind together."""
+    kinds: dict[tuple[str, str, bool], list[str]] = {}
+    for problem in problems:
+        kind = (problem["what"], problem["fix"], problem["fixable"])
+        kinds.setdefault(kind, []).append(f"{problem['file']}:{problem['row']}")
+    for (what, fix, fixable), places in list(kinds.items())[:_KINDS]:
+        more = f" and {len(places) - _PLACES:,} more" if len(places) > _PLACES else ""
+        output.say(f"  {'+' if fixable else '✗'} {', '.join(places[:_PLACES])}{more}")
+        output.say(f"      {what} {fix}")
+    if len(kinds) > _KINDS:
+        output.say(f"  … and {len(kinds) - _KINDS:,} more kinds of problems; --json has them all")
+    if any(fixable for _, _, fixable in kinds):
+        output.say("  + can be mended without asking: --fix")
 
 
 def _repeats(found: dict[str, int]) -> str:

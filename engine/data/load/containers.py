@@ -45,10 +45,15 @@ class Container:
     dialect: table.Dialect | None = None
 
 
-def look(source: Source) -> Container:
+def look(source: Source, code: str = "") -> Container:
     """Return what a stream is.
 
+    Args:
+        source: The stream.
+        code: The encoding of its text, where it is known.
+
     Raises:
+        UsageError: There is no such encoding.
         TunesmithError: It is of no kind that can be read.
     """
     head = source.head()
@@ -58,11 +63,7 @@ def look(source: Source) -> Container:
         return Container("parquet")
     if head.startswith(columnar.ARROW) or columnar.is_stream(head) or source.suffix == ".arrow":
         return Container("arrow")
-    try:
-        with ExitStack() as stack:
-            code = encoding.sniff(source.enter(stack))
-    except DamagedError:
-        code = "utf-8"
+    code = encoding.known(code) if code else _sniffed(source)
     start = "".join(encoding.decoded(_Head(head), code))
     kind = _kind(source, start)
     if kind in {"csv", "tsv"}:
@@ -92,6 +93,14 @@ def records(source: Source, container: Container, fits: Fits) -> Records:
         except DamagedError as error:
             what = f"The {error} data is damaged or ends early; the rest is not read."
             yield Broken(source.name, number + 1, what, "Pack the file again.")
+
+
+def _sniffed(source: Source) -> str:
+    try:
+        with ExitStack() as stack:
+            return encoding.sniff(source.enter(stack))
+    except DamagedError:
+        return "utf-8"
 
 
 def _parsed(pieces: Iterator[str], name: str, container: Container, fits: Fits) -> Records:

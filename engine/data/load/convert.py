@@ -62,6 +62,8 @@ class Converter:
                     return row
         else:
             plan = formats.recognise(content, self.mapping) or Plan("", 0)
+            if isinstance(content, str) and self.usual != plan:  # a text among records
+                plan = Plan("", 0)
         return self._carefully(record, plan)
 
     def _plan(self, content: dict[Any, Any]) -> Plan:

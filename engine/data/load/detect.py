@@ -134,6 +134,7 @@ def _filled(plan: Plan, mapping: Mapping) -> Mapping:
         group=plan.group,
         scenario=plan.scenario,
         roles=mapping.roles,
+        encoding=mapping.encoding,
     )
 
 

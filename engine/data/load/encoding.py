@@ -6,7 +6,9 @@ import codecs
 import re
 from collections.abc import Iterator
 
+from engine.base.errors import UsageError
 from engine.data.load.packed import Reader
+from engine.data.load.shown import shown
 
 _PIECE = 1 << 20  # bytes read at a time
 _SEARCHED = 64 << 20  # bytes searched for the first that is not ASCII
@@ -48,6 +50,20 @@ def sniff(stream: Reader) -> str:
     if len(sample) < _SAMPLE:
         sample += stream.read(_SAMPLE - len(sample))
     return _eight_bit(sample)
+
+
+def known(name: str) -> str:
+    """Return Python's name of an encoding.
+
+    Raises:
+        UsageError: There is none of this name.
+    """
+    try:
+        "".encode(name)  # what turns bytes into bytes is refused here
+        return codecs.lookup(name).name
+    except (LookupError, ValueError) as error:
+        what = f"There is no encoding called {shown(name)}."
+        raise UsageError(what, "Name one such as cp1250, iso-8859-7 or gb18030.") from error
 
 
 def decoded(stream: Reader, encoding: str) -> Iterator[str]:
@@ -147,6 +163,16 @@ def _cyrillic(sample: bytes, encoding: str) -> float:
     return _share(letters, _CYRILLIC) * lower
 
 
+def _eastern(sample: bytes, encoding: str, letters: str, least: float) -> float:
+    """Return how likely letters within words are those of a kin of Western encodings."""
+    if not _western(sample):
+        return 0.0
+    text = sample.decode(encoding, "replace")
+    within = re.findall(r"(?<=[a-zA-Z])[^\x00-\x7f]", text)
+    share = sum(char in letters for char in within) / len(within) if within else 0.0
+    return 0.9 if share >= least else 0.0
+
+
 _CANDIDATES = {
     "cp1252": lambda sample, _: 0.8 if _western(sample) else 0.2,
     "gb18030": _chinese,
@@ -155,6 +181,8 @@ _CANDIDATES = {
     "euc_jp": lambda sample, name: _ranged(sample, name, "\u3041", "\u30ff") * 1.5,
     "euc_kr": lambda sample, name: _ranged(sample, name, "\uac00", "\ud7a3"),
     "cp1251": _cyrillic,
+    "cp1250": lambda sample, name: _eastern(sample, name, "łąśżźšžť", 0.15),
+    "cp1254": lambda sample, name: _eastern(sample, name, "ğışİŞĞ", 0.45),
 }
 
 

@@ -73,6 +73,8 @@ def recognise(content: Any, mapping: Mapping) -> Plan | None:
     if isinstance(content, list):
         kind = conversation(content)
         return Plan(kind, 0.9) if kind else None
+    if isinstance(content, str):
+        return Plan("text", 0.6)
     if not isinstance(content, dict) or not content:
         return None
     content = {key: value for key, value in content.items() if key != ""}

@@ -72,10 +72,11 @@ def opened(source: Source, mapping: Mapping) -> tuple[containers.Container, Reco
     Raises:
         TunesmithError: It is of no kind that can be read.
     """
-    container = containers.look(source)
+    container = containers.look(source, mapping.encoding)
 
     def fits(content: object) -> bool:
-        return formats.recognise(content, mapping) is not None
+        known = not isinstance(content, str)  # a text may be anything
+        return known and formats.recognise(content, mapping) is not None
 
     return container, lifted(containers.records(source, container, fits), mapping)
 

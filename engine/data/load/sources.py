@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import NoReturn
 
 from engine.base.errors import TunesmithError, UsageError
 from engine.data.load import packed
@@ -104,7 +104,7 @@ def _files(path: Path) -> Iterator[Path]:
     """Yield the ordinary files below a folder, sorted; links are not followed out of it."""
     root = path.resolve()
     count = 0
-    for folder, folders, files in os.walk(path):
+    for folder, folders, files in os.walk(path, onerror=_raise):
         folders[:] = sorted(item for item in folders if not item.startswith((".", "__")))
         for item in sorted(files):
             file = Path(folder) / item
@@ -118,6 +118,10 @@ def _files(path: Path) -> Iterator[Path]:
                     f"The folder holds more than {_MOST:,} files.", "Join them.", place(str(path))
                 )
             yield file
+
+
+def _raise(error: OSError) -> NoReturn:
+    raise error
 
 
 def _ending(file: Path | PurePosixPath) -> str:
@@ -195,10 +199,10 @@ class _Member:
 class _Guarded:
     """A member's bytes; damage found on the way has one name."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: packed.Reader) -> None:
         self._stream = stream
 
-    def read(self, size: int = -1, /) -> bytes:
+    def read(self, size: int, /) -> bytes:
         try:
             return self._stream.read(size)
         except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError) as error:

@@ -42,7 +42,7 @@ ROLES = {
 
 
 _ROLE_KEYS = ("role", "from", "speaker")
-_CONTENT_KEYS = ("content", "value", "parts", "text", "utterance")
+_CONTENT_KEYS = ("content", "value", "parts", "text", "utterance", "message")
 _TEXT_PARTS = ("text", "input_text", "output_text")
 _SPEAKER = re.compile(r"(?:^|\n\n)(Human|Assistant): ?")
 

@@ -34,6 +34,7 @@ def test_clean_rows_pass(tmp_path: Path, varied: Varied) -> None:
         "form": "answer",
         "duplicates": {"exact": 0, "near": related, "merged": 0, "related": related},
         "conflicts": 0,
+        "too_long": 0,
         "pii": {},
         "secrets": {},
         "leaks": 0,
@@ -155,3 +156,14 @@ def test_any_text_goes_through_and_every_line_is_accounted_for(
     lost = sum(map(cleaned.count, gone))
     broken = sum(problem.file == str(path) for problem in cleaned.problems)
     assert cleaned.read == len(cleaned.rows) + lost + broken
+
+
+def test_rows_longer_than_the_model_reads_are_named_with_what_would_be_cut(
+    tmp_path: Path, varied: Varied, tiny_model: Path
+) -> None:
+    rows = [*varied(60), {"prompt": "a question", "completion": "long answer " * 60}]
+    report = check([write(tmp_path / "a.jsonl", rows)], base_model=str(tiny_model))
+    (found,) = report.cleaned.found("too long")
+    assert found.row == 61
+    assert "of the answer would be cut" in found.what
+    assert any("longer than the model" in reason for reason in report.gate.reasons)

@@ -47,6 +47,7 @@ FOUND = [
     ("social security number 219099999", "SSN", "219099999"),
     ("from 203.0.113.7:8080 today", "IP", "203.0.113.7"),
     ("address 2001:db8::8a2e:370:7334, blocked", "IP", "2001:db8::8a2e:370:7334"),
+    ("ping fe80::1 fails", "IP", "fe80::1"),
     ("see https://example.com/a_(b)?q=1#top.", "URL", "https://example.com/a_(b)?q=1#top"),
     ("(www.example.co.uk)", "URL", "www.example.co.uk"),
     ("on shop-example.com, say", "URL", "shop-example.com"),

@@ -18,6 +18,8 @@ TEXTS = {
     "euc_jp": "私の荷物はどこにありますか。火曜日に届くはずでした。",
     "euc_kr": "제 소포는 어디에 있나요? 화요일에 도착했어야 합니다.",
     "cp1252": "Wo ist mein Päckchen? Es hätte am Dienstag hier sein müssen – für 5 €.",
+    "cp1250": "Gdzie jest moja przesyłka? Miała być we wtorek, a wciąż jej nie ma; proszę sprawdzić.",
+    "cp1254": "Paketim nerede? Salı günü burada olması gerekiyordu, hâlâ gelmedi; lütfen bakın, kızgınım.",
     "cp1251": "Где моя посылка? Она должна была прийти во вторник.",
 }
 WIDE = ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "utf-8-sig"]
@@ -55,6 +57,19 @@ def test_every_text_container_takes_every_encoding(
     (found,) = reading(f"rows.{suffix}", content.encode(code))
     assert isinstance(found, Row)
     assert found.prompt == text
+
+
+def test_the_encoding_may_be_named(reading: Reading) -> None:
+    from engine.base.errors import UsageError
+    from engine.base.project import Mapping
+
+    content = '{"prompt": "Πού είναι το δέμα μου;", "completion": "x"}'
+    (row,) = reading("rows.jsonl", content.encode("iso-8859-7"), Mapping(encoding="ISO-8859-7"))
+    assert isinstance(row, Row)
+    assert row.prompt == "Πού είναι το δέμα μου;"
+    for name in ("klingon", "rot13", "zlib", "idna\0"):
+        with pytest.raises(UsageError, match="no encoding called"):
+            reading("rows.jsonl", content, Mapping(encoding=name))
 
 
 def test_a_few_bad_bytes_do_not_make_it_another_encoding() -> None:

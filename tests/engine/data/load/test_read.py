@@ -58,7 +58,7 @@ def test_marks_line_ends_and_blank_lines_are_accepted(reading: Reading, end: str
     [
         (b'{"prompt": "a", "completion": ', "not JSON"),
         (b"5", "is a number, not an object"),
-        (b'"a"', "is text, not an object"),
+        (b"null", "is null, not an object"),
         (b'{"completion": "b"}', "no `prompt`"),
         (b'{"colour": "a", "price": "b"}', "the record has colour, price"),
         (b'{"prompt": "a", "completion": ""}', "`completion` is empty"),
@@ -157,6 +157,16 @@ def test_keys_are_shown_without_commands_or_markup(reading: Reading) -> None:
     assert len(problem.what) < 100
 
 
+def test_a_list_of_texts_is_raw_text_and_a_text_among_records_is_a_problem(
+    reading: Reading,
+) -> None:
+    found = reading("rows.json", '["one text", "another"]')
+    assert [item.completion for item in found if isinstance(item, Row)] == ["one text", "another"]
+    _, _, problem = reading("rows.json", f'[{PAIR}, {PAIR}, "a text"]')
+    assert isinstance(problem, Problem)
+    assert problem.what == "The record is text, not an object."
+
+
 def test_an_empty_file_holds_nothing(reading: Reading) -> None:
     assert reading("rows.jsonl", "") == []
 
@@ -190,7 +200,7 @@ def test_malformed_lines_never_raise(
 ) -> None:
     folder = tmp_path_factory.mktemp("lines")
     for item in read_bytes(folder, b"\n".join(lines)):
-        assert isinstance(item, Problem)
+        assert isinstance(item, Problem) or item.form == "text"
 
 
 _JSON = st.recursive(
@@ -208,7 +218,8 @@ def test_any_json_object_is_a_row_that_survives_a_round_trip_or_a_problem(
     tmp_path_factory: pytest.TempPathFactory, content: dict[str, object]
 ) -> None:
     folder = tmp_path_factory.mktemp("lines")
-    (item,) = read_bytes(folder, json.dumps(content).encode())
+    line = json.dumps(content).encode()
+    item, _ = read_bytes(folder, line + b"\n" + line)
     row = item if isinstance(item, Row) else item.repaired
     if row is not None:
         assert from_json(to_json(row)) == row
