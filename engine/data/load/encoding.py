@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from engine.base.errors import UsageError
 from engine.data.load.packed import Reader
@@ -173,7 +173,7 @@ def _eastern(sample: bytes, encoding: str, letters: str, least: float) -> float:
     return 0.9 if share >= least else 0.0
 
 
-_CANDIDATES = {
+_CANDIDATES: dict[str, Callable[[bytes, str], float]] = {
     "cp1252": lambda sample, _: 0.8 if _western(sample) else 0.2,
     "gb18030": _chinese,
     "big5hkscs": _chinese,
