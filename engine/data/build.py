@@ -184,12 +184,12 @@ def _gate(
 
 def _crossing(divided: Split) -> list[str]:
     """Return a warning about old rows that are alike and stand in different splits."""
-    if not divided.crossing:
-        return []
-    return [
-        f"{len(divided.crossing):,} pairs of rows that are much alike were put into different "
-        "splits by earlier datasets, and stay there; another seed makes a new split."
-    ]
+    count = len(divided.crossing)
+    sentence = (
+        f"{count:,} pairs of rows that are much alike were put into different splits by earlier "
+        "datasets, and stay there; another seed makes a new split."
+    )
+    return [sentence] if count else []
 
 
 def _untested(cleaned: Cleaned, divided: Split) -> list[str]:

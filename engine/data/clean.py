@@ -13,7 +13,7 @@ from engine.data import duplicates, minhash, review, scale
 from engine.data.findings import Cleaned, Finding
 from engine.data.leakage import Golden
 from engine.data.load.read import read
-from engine.data.masking import Privacy, Treated
+from engine.data.masking import Found, Privacy, Treated
 from engine.data.normalise import Boilerplate, normalise, question, target
 from engine.data.review import Decision
 from engine.data.rows import Problem, Row
@@ -118,16 +118,23 @@ def _private(
             continue
         after = treated.row or privacy.masked(row)
         result.renamed(row.id, after.id)
-        for secret, kind in ((False, "pii"), (True, "secret")):
-            found = [find for find in treated.found if find.secret is secret]
-            names = sorted({find.kind for find in found})
-            (result.secrets if secret else result.pii).update(names)
-            actions = {find.action for find in found}
-            for action in sorted(actions):
-                some = sorted({find.kind for find in found if find.action == action})
-                result.note(kind, after, ", ".join(some), action)
+        _note_private(after, treated.found, result)
         if treated.row is not None:
             yield treated.row
+
+
+def _note_private(row: Row, found: Sequence[Found], result: Cleaned) -> None:
+    """Count what was found and record what was done; a link that stays needs no look."""
+    result.pii.update({find.kind for find in found if not find.secret})
+    result.secrets.update({find.kind for find in found if find.secret})
+    done = {
+        (find.secret, find.action, find.kind)
+        for find in found
+        if (find.kind, find.action) != ("url", "kept")
+    }
+    for secret, action in sorted({(secret, action) for secret, action, _ in done}):
+        kinds = sorted(kind for *what, kind in done if what == [secret, action])
+        result.note("secret" if secret else "pii", row, ", ".join(kinds), action)
 
 
 def _one_form(rows: list[Row], result: Cleaned) -> list[Row]:

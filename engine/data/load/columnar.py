@@ -16,7 +16,7 @@ from engine.data.load.sources import Source
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_ROWS = 256  # of a batch; it bounds the memory
+_ROWS = 32  # of a batch; it bounds the memory
 _PACKED = 64 << 20  # unpacked bytes of a packed Parquet file, which must be held whole
 PARQUET, ARROW = b"PAR1", b"ARROW1"
 _DAMAGED = "The file is damaged or ends early; the rest of it is not read."

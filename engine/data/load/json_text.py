@@ -13,6 +13,7 @@ from engine.data.load.shown import shown
 
 FIX = 'Write it as one JSON object a line: {"prompt": "...", "completion": "..."}.'
 _LITERAL = 1 << 18  # characters of a Python literal that are worth reading
+_APART = re.compile(r"""('[^'\\]*(?:\\.[^'\\]*)*'|"[^"\\]*(?:\\.[^"\\]*)*")|\}\s+\{""", re.DOTALL)
 _DEEPEST = 50  # brackets within brackets of a Python literal
 
 
@@ -97,7 +98,8 @@ def literal(text: str) -> Any:
     """Return the list or dict that Python printed as `text`, or None; runs nothing."""
     if len(text) > _LITERAL or not text.startswith(("[", "{")) or _depth(text) > _DEEPEST:
         return None
-    for written in (text, re.sub(r"\}\s*\n\s*\{", "}, {", text)):  # numpy prints no commas
+    # numpy prints no commas
+    for written in (text, _APART.sub(lambda found: found[0] if found[1] else "}, {", text)):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")

@@ -114,6 +114,7 @@ def test_numbers_and_truth_are_labels(reading: Reading) -> None:
         '[{"role": "user", "content": "it\'s a"}, {"role": "assistant", "content": "b"}]',
         "[{'role': 'user', 'content': \"it's a\"}, {'role': 'assistant', 'content': 'b'}]",
         "[{'role': 'user', 'content': \"it's a\"}\n {'role': 'assistant', 'content': 'b'}]",
+        "[{'content': \"it's a\", 'role': 'user'} {'content': 'b', 'role': 'assistant'}]",
     ],
 )
 def test_a_conversation_in_a_cell_is_opened(reading: Reading, cell: str) -> None:
