@@ -55,7 +55,7 @@ def measure(path: str, golden: str) -> None:
     """Run the stage on one file; print what it took as JSON."""
     from engine.base.project import DataSettings
     from engine.data.check import check
-    from engine.data.split import split
+    from engine.data.divide.split import split
 
     began, cpu = time.perf_counter(), time.process_time()
     report = check([Path(path)], Path(golden), DataSettings(sources=()))

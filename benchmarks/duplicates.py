@@ -20,9 +20,9 @@ from bisect import bisect
 from itertools import accumulate, pairwise
 from pathlib import Path
 
-from engine.data import duplicates
-from engine.data.leakage import Golden
-from engine.data.normalise import Boilerplate, jaccard, normalise, question, shingles
+from engine.data.alike import duplicates
+from engine.data.alike.leakage import Golden
+from engine.data.alike.normalise import Boilerplate, jaccard, normalise, question, shingles
 from engine.data.rows import Row, make
 
 CPU_SECONDS = 240.0  # for a million rows

@@ -19,8 +19,15 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from engine.data import pii
-from tests.engine.data.pii_generator import PACKAGE, Sample, Score, installed, samples, score
+from engine.data.private import pii
+from tests.engine.data.private.pii_generator import (
+    PACKAGE,
+    Sample,
+    Score,
+    installed,
+    samples,
+    score,
+)
 
 TIMES_FASTER = 10.0
 ROWS_A_SECOND = 25_000.0

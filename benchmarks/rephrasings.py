@@ -1,6 +1,6 @@
 """How many rephrasings each detector finds, and how many other questions it takes for one.
 
-    python benchmarks/rephrasings.py [--file tests/engine/data/rephrasings.yaml]
+    python benchmarks/rephrasings.py [--file tests/engine/data/subject/rephrasings.yaml]
 
 The file holds, by language, lists of a prompt, its rephrasing, and another question on the same
 subject. Columns: the share of rephrasings found; of the other questions, the share wrongly found;
@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from engine.data import encoder
-from engine.data.normalise import jaccard, normalise, shingles, words
+from engine.data.alike.normalise import jaccard, normalise, shingles, words
+from engine.data.subject import encoder
 
 THRESHOLDS = (0.60, 0.65, 0.70, 0.75, 0.80, 0.85, 0.90)
-FILE = Path(__file__).parents[1] / "tests" / "engine" / "data" / "rephrasings.yaml"
+FILE = Path(__file__).parents[1] / "tests" / "engine" / "data" / "subject" / "rephrasings.yaml"
 Likeness = Callable[[list[str], list[str]], np.ndarray]
 
 

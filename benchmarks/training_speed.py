@@ -25,8 +25,8 @@ from typing import Any
 
 from engine.base import paths, project
 from engine.base.model import locate
+from engine.data.chat.template import ChatTemplate
 from engine.data.rows import Row, read
-from engine.data.template import ChatTemplate
 from engine.plan import plan as plans
 from engine.plan.recipe import Value
 from engine.run.examples import Examples, tokenise

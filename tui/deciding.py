@@ -13,8 +13,8 @@ from textual.message import Message
 from textual.message_pump import MessagePump
 
 from engine.base.store import Store
-from engine.data import review
-from engine.data.review import Choice, Item, Review
+from engine.data.curate import review
+from engine.data.curate.review import Choice, Item, Review
 from engine.data.rows import Row
 
 

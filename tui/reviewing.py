@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from engine.base.store import Store
-from engine.data import review
-from engine.data.agreement import ADVICE, Agreement, measure
-from engine.data.review import KINDS, Item, Review, outcome
+from engine.data.curate import review
+from engine.data.curate.agreement import ADVICE, Agreement, measure
+from engine.data.curate.review import KINDS, Item, Review, outcome
 
 ALL, OPEN, CONTESTED = "all", "open", "in dispute"
 DISPUTED = "disputed"

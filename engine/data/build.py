@@ -12,22 +12,25 @@ from engine.base.errors import UsageError
 from engine.base.gates import Gate
 from engine.base.project import Project
 from engine.base.work import Work
-from engine.data import content, golden, memory, review, semantic
-from engine.data.balance import Thinned, thin
+from engine.data import golden
+from engine.data.chat.lengths import Lengths, fit
+from engine.data.chat.template import ChatTemplate
 from engine.data.check import data_gate
 from engine.data.clean import Inputs, clean
-from engine.data.coverage import Coverage, coverage, known
+from engine.data.curate import review
 from engine.data.dataset import SPLITS
 from engine.data.dataset import Split as SplitName
+from engine.data.divide import memory
+from engine.data.divide.balance import Thinned, thin
+from engine.data.divide.coverage import Coverage, coverage, known
+from engine.data.divide.split import Split, split
 from engine.data.findings import Cleaned
-from engine.data.language import language
-from engine.data.lengths import Lengths, fit
 from engine.data.load.hub import located
 from engine.data.publish import identity, publish
 from engine.data.rows import Row
 from engine.data.spec import Draft
-from engine.data.split import Split, split
-from engine.data.template import ChatTemplate
+from engine.data.subject import content, semantic
+from engine.data.subject.language import language
 
 _STEPS = 15  # with those of the search for duplicates
 

@@ -12,10 +12,10 @@ from typing import Any
 from engine.base import model
 from engine.base.gates import Gate, judge
 from engine.base.project import DataSettings
-from engine.data import content
 from engine.data.clean import Inputs, clean
 from engine.data.findings import Cleaned, Finding
 from engine.data.load.hub import located
+from engine.data.subject import content
 
 LEAST_ROWS = 50  # below this, prompting with a few of the rows does as well and costs nothing
 LEAST_DISTINCT = 20
@@ -100,8 +100,8 @@ def check(
     progress("looking at languages and subjects")
     content.inspect(cleaned, settings.languages)
     if base_model:
-        from engine.data.lengths import fit
-        from engine.data.template import ChatTemplate
+        from engine.data.chat.lengths import fit
+        from engine.data.chat.template import ChatTemplate
 
         progress("counting tokens")
         fit(cleaned, ChatTemplate.load(model.locate(base_model)), "")

@@ -9,13 +9,14 @@ from functools import partial
 from pathlib import Path
 
 from engine.base.project import DataSettings
-from engine.data import duplicates, minhash, review, scale
+from engine.data.alike import duplicates, minhash, scale
+from engine.data.alike.leakage import Golden
+from engine.data.alike.normalise import Boilerplate, normalise, question, target
+from engine.data.curate import review
+from engine.data.curate.review import Decision
 from engine.data.findings import Cleaned, Finding
-from engine.data.leakage import Golden
 from engine.data.load.read import read
-from engine.data.masking import Found, Privacy, Treated
-from engine.data.normalise import Boilerplate, normalise, question, target
-from engine.data.review import Decision
+from engine.data.private.masking import Found, Privacy, Treated
 from engine.data.rows import Problem, Row
 
 Progress = Callable[[str], None]

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from engine.base.errors import TunesmithError
+from engine.data.alike.normalise import canonical
 from engine.data.dataset import SPLITS, Dataset, Split
 from engine.data.difference import Change, Difference, Place
-from engine.data.normalise import canonical
 from engine.data.rows import Row, from_json
 
 _LABELS = 200  # different answers up to which they count as labels

@@ -14,11 +14,12 @@ from engine.base import files, gates
 from engine.base.errors import TunesmithError, UsageError
 from engine.base.project import Project
 from engine.base.work import Work
-from engine.data import croissant, golden, memory, spec
+from engine.data import croissant, golden, spec
+from engine.data.chat.template import ChatTemplate
 from engine.data.dataset import SPLITS, Split, latest
+from engine.data.divide import memory
 from engine.data.rows import Row, to_json
 from engine.data.spec import Draft
-from engine.data.template import ChatTemplate
 
 _FORMAT = 2  # part of every id: a change of the files' form makes new datasets
 

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 
 from engine.base.gates import Gate
 from engine.base.project import Project
-from engine.data.balance import Thinned
-from engine.data.coverage import Coverage, to_markdown
+from engine.data.alike.duplicates import RELATED, SAME
+from engine.data.alike.leakage import NEAR
+from engine.data.chat.lengths import Lengths
 from engine.data.dataset import SPLITS, Split
-from engine.data.duplicates import RELATED, SAME
+from engine.data.divide.balance import Thinned
+from engine.data.divide.coverage import Coverage, to_markdown
 from engine.data.findings import KINDS, Cleaned
-from engine.data.leakage import NEAR
-from engine.data.lengths import Lengths
 from engine.data.rows import Row
 
 _SHOWN = 20  # places listed per kind; the store has all of them

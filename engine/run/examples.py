@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from engine.base.errors import TunesmithError
+from engine.data.chat.template import ChatTemplate
 from engine.data.rows import Row
-from engine.data.template import ChatTemplate
 
 IGNORED = -100  # the label that torch's cross entropy leaves out
 

@@ -17,7 +17,7 @@ from engine.base.model import locate
 from engine.base.store import Row
 from engine.base.work import Stopped, Work
 from engine.data import dataset
-from engine.data.template import ChatTemplate
+from engine.data.chat.template import ChatTemplate
 from engine.plan import plan as plans
 from engine.plan.plan import Plan
 from engine.run import checkpoints, launch

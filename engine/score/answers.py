@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from engine.base import machine
 from engine.base.model import locate
-from engine.data.template import ChatTemplate
+from engine.data.chat.template import ChatTemplate
 from engine.score import shared
 
 _MOST_ROWS = 96

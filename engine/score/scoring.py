@@ -14,9 +14,9 @@ from engine.base.model import locate
 from engine.base.paths import PROJECT_NAME
 from engine.base.store import Row as Record
 from engine.base.work import Work
+from engine.data.chat.template import ChatTemplate
 from engine.data.dataset import Dataset, Split
 from engine.data.rows import Row
-from engine.data.template import ChatTemplate
 from engine.score.answers import Answer, Generator
 from engine.score.metrics import EXACT, VALID, lost, measure
 from engine.score.statistics import wilson

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from engine.base import project
 from engine.base.errors import TunesmithError, UsageError
 from engine.base.store import Store
-from engine.data.template import ChatTemplate
+from engine.data.chat.template import ChatTemplate
 from engine.run import launch
 from engine.ship.history import resolve_run
 from engine.ship.runtime import Runtime

@@ -16,7 +16,7 @@ from engine.base.model import locate
 from engine.base.project import Objective
 from engine.base.work import Work
 from engine.data import dataset
-from engine.data.template import ChatTemplate
+from engine.data.chat.template import ChatTemplate
 from engine.run import launch
 from engine.ship import converter, gguf, merge, parity, reading, records, report
 from engine.ship.reading import Question, Reading

@@ -23,8 +23,8 @@ from engine.base.errors import UsageError
 from engine.base.gates import Gate, Result, judge
 from engine.base.project import Objective
 from engine.base.store import Store
+from engine.data.chat.template import ChatTemplate
 from engine.data.dataset import Dataset
-from engine.data.template import ChatTemplate
 from engine.score.metrics import measure
 from engine.score.statistics import paired_difference
 from engine.ship import reading

@@ -17,8 +17,8 @@ from engine.base import project
 from engine.base.errors import UsageError
 from engine.base.project import DataSettings, Objective, Project
 from engine.base.work import register
-from engine.data import review
-from engine.data.review import CUT, Item
+from engine.data.curate import review
+from engine.data.curate.review import CUT, Item
 from engine.data.rows import make, to_json
 from tui import keys
 from tui.app import TunesmithApp

@@ -10,8 +10,8 @@ from textual.app import ComposeResult
 from textual.containers import Container, VerticalScroll
 from textual.screen import Screen
 
-from engine.data import review
-from engine.data.review import CANNOT_TELL, Choice, Item, Review, newest
+from engine.data.curate import review
+from engine.data.curate.review import CANNOT_TELL, Choice, Item, Review, newest
 from engine.data.rows import Row
 from tui.deciding import AS_IT_IS, Amended, Decider, Failed, Found, Saved, Withdrawn
 from tui.feed import Broken, Fresh

@@ -34,9 +34,9 @@ _WIDEST = 100  # columns; longer lines are hard to read
 def preview(place: str, max_length: int | None, project_dir: Path | None, as_json: bool) -> None:
     """Show a row of the newest dataset as the model reads it, and what of it is learnt."""
     from engine.base import model
-    from engine.data import preview as previews
+    from engine.data.chat import preview as previews
+    from engine.data.chat.template import ChatTemplate
     from engine.data.dataset import latest, load
-    from engine.data.template import ChatTemplate
 
     here = Place(project_dir)
     data = load(here.store, latest(here.store, here.project_id))

@@ -18,7 +18,7 @@ from tui import output
 from tui.verbs.options import Place, as_json, project_option
 
 if TYPE_CHECKING:
-    from engine.data.review import Item
+    from engine.data.curate.review import Item
     from tui.reviewing import Queue
 
 _LISTED = 20
@@ -103,7 +103,8 @@ def review(
 def guidelines(project_dir: Path | None, to: Path | None, as_json: bool) -> None:
     """Write labelling guidelines from the objective, the labels and the conflicts found."""
     from engine.base import files
-    from engine.data import dataset, guidelines, review
+    from engine.data import dataset
+    from engine.data.curate import guidelines, review
 
     place = Place(project_dir)
     built = dataset.load(place.store, dataset.latest(place.store, place.project_id))
@@ -178,7 +179,7 @@ def _decide(
     *,
     settle: bool,
 ) -> None:
-    from engine.data import review
+    from engine.data.curate import review
 
     given = texts if decision in ("edit", "relabel") else {}
     review.decide(
@@ -188,7 +189,7 @@ def _decide(
 
 
 def _undo(place: Place, reviewer: str) -> None:
-    from engine.data import review
+    from engine.data.curate import review
 
     made = review.withdraw(place.store, place.project_id, reviewer)
     if made is None:
@@ -197,7 +198,7 @@ def _undo(place: Place, reviewer: str) -> None:
 
 
 def _of_kind(found: Queue, kind: str) -> list[Item]:
-    from engine.data.review import KINDS
+    from engine.data.curate.review import KINDS
 
     if kind and kind not in KINDS:
         raise UsageError(
@@ -252,7 +253,7 @@ def _figures(found: dict[str, Any]) -> str:
 
 
 def _agreement(found: Queue) -> dict[str, dict[str, Any]]:
-    from engine.data.agreement import ADVICE, measure
+    from engine.data.curate.agreement import ADVICE, measure
 
     labels = {item.row_id: item.completion for item in found.items}
     measured = measure(found.reviews, labels)
@@ -260,7 +261,7 @@ def _agreement(found: Queue) -> dict[str, dict[str, Any]]:
 
 
 def _to_json(found: Queue, rows: list[Item]) -> dict[str, Any]:
-    from engine.data.review import outcome
+    from engine.data.curate.review import outcome
     from tui.reviewing import counts
 
     items = []
@@ -281,7 +282,7 @@ def _to_json(found: Queue, rows: list[Item]) -> dict[str, Any]:
 def _export(found: Queue, rows: list[Item], path: Path) -> None:
     """Write rows with what holds for each as CSV; nothing in it is a formula to a spreadsheet."""
     from engine.base import files
-    from engine.data.review import Item, outcome
+    from engine.data.curate.review import Item, outcome
 
     text = io.StringIO(newline="")
     writer = csv.writer(text)

@@ -17,6 +17,7 @@ from engine.data.load.shown import listed
 
 Fits = Callable[[Any], bool]
 _WHOLE = 1 << 20  # characters up to which an object is read whole, to see what it is
+_KEPT = 1 << 16  # characters behind the place that may stay in memory
 _BLANK = re.compile("[ \t\r\n\ufeff\0]*")
 _SIGN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*("?)|[\[\]{}]', re.DOTALL)
 _FIX = "Mend it, or export it again."
@@ -62,6 +63,8 @@ class _Window:
             NotJsonError: It is none; the place stays before it.
             _EndError: It does not end.
         """
+        if self.at > _KEPT:  # an error counts the lines before its place
+            self.text, self.at = self.text[self.at :], 0
         while True:
             try:
                 value, end = scan(self.text, self.at)

@@ -13,7 +13,10 @@ from engine.data.load.shown import shown
 
 FIX = 'Write it as one JSON object a line: {"prompt": "...", "completion": "..."}.'
 _LITERAL = 1 << 18  # characters of a Python literal that are worth reading
-_APART = re.compile(r"""('[^'\\]*(?:\\.[^'\\]*)*'|"[^"\\]*(?:\\.[^"\\]*)*")|\}\s+\{""", re.DOTALL)
+# a text, to its end where it has none; or the place of a comma that is not there
+_APART = re.compile(
+    r"""('[^'\\]*(?:\\.[^'\\]*)*(?:'|\Z)|"[^"\\]*(?:\\.[^"\\]*)*(?:"|\Z))|\}\s+\{""", re.DOTALL
+)
 _DEEPEST = 50  # brackets within brackets of a Python literal
 
 

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from engine.base.project import DataSettings
 from engine.base.work import Work
+from engine.data.alike.duplicates import SAME
+from engine.data.alike.normalise import jaccard, normalise, shingles
 from engine.data.build import build
 from engine.data.clean import Inputs, clean
 from engine.data.dataset import Dataset, latest, load
-from engine.data.duplicates import SAME
-from engine.data.normalise import jaccard, normalise, shingles
-from engine.data.split import split
+from engine.data.divide.split import split
 
 MakeWork = Callable[..., Work]
 Varied = Callable[[int], list[dict[str, str]]]

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from engine.base.errors import TunesmithError
+from engine.data.chat.template import ChatTemplate
 from engine.data.rows import Turn, make
-from engine.data.template import ChatTemplate
 from engine.run.examples import IGNORED, tokenise
 
 INSTRUCTION = "Answer with JSON."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.base.errors import TunesmithError
-from engine.data.template import ChatTemplate
+from engine.data.chat.template import ChatTemplate
 from engine.plan import plan as plans
 from engine.run.checkpoints import Totals
 from engine.run.examples import IGNORED, Examples, tokenise

@@ -137,7 +137,7 @@ def exported(tmp_path_factory, model_dir):
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
-    from engine.data.template import ChatTemplate
+    from engine.data.chat.template import ChatTemplate
     from engine.ship import converter, merge
 
     folder = tmp_path_factory.mktemp("exported")

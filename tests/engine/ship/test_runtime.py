@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engine.base.errors import TunesmithError
-from engine.data.template import ChatTemplate
+from engine.data.chat.template import ChatTemplate
 from engine.ship import merge, reading
 from engine.ship.reading import Question, agreement, divergence
 from engine.ship.runtime import Runtime

@@ -1,0 +1,1 @@
+"""What repeats, contradicts or gives away another row."""

@@ -1,0 +1,1 @@
+"""What the model reads and learns of a row."""

@@ -1,0 +1,1 @@
+"""Personal data and secrets: found, and treated as the project says."""

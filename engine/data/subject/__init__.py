@@ -1,0 +1,1 @@
+"""What rows are about: language, words to look at, meaning."""
