@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from engine.base.errors import TunesmithError, UsageError
+from engine.base.errors import UsageError
 from engine.base.settings import nearest_name
-from engine.data.load.detect import detect
 from engine.plan import models, recipe
 from engine.ship.gguf import TYPES
 from tui.columns import to_mapping
-from tui.proposals import sample
+from tui.proposals import described, sample
 from tui.question import Context, split
 
 
@@ -39,24 +38,22 @@ def sources(answer: str, context: Context) -> str:
     return next((fault for name in names if (fault := _missing(name, context))), "")
 
 
-def columns(answer: str, _: Context) -> str:
+def columns(answer: str, context: Context) -> str:
     """Check which column is what."""
     try:
         to_mapping(split(answer))
     except UsageError as error:
         return error.what
+    about_columns(answer, context)  # read here, in the asker's thread, it is known on the screen
     return ""
 
 
 def about_columns(_: str, context: Context) -> str:
     """Say how the example files are read."""
     names = context.parts("sources")
-    if not names or not context.sample.rows:
+    found = described(context.path(names[0]), context["columns"]) if names else None
+    if found is None:
         return ""
-    try:
-        found = detect(context.path(names[0]), mapping=to_mapping(context.parts("columns")))
-    except TunesmithError as error:
-        return error.what
     more = f" Not used: {', '.join(found.unused[:3])}." if found.unused else ""
     return f"{found.container}, {found.format}, {found.confidence:.0%} sure.{more}"
 

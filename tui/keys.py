@@ -78,6 +78,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("a", "accept", "Accept", "Go on although a gate says no; asks for the reason"),
         Key("s", "stop", "Stop", "Stop the job of this step"),
         Key("r", "again", "Run again", "Do this step again"),
+        Key("d", "decide", "Decide", "Decide about the rows that the build suspects"),
         _COPY,
         Key("escape", "leave", "Save, leave", "Leave; the draft is kept and jobs go on", "esc"),
     ),

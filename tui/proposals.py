@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from engine.base.errors import TunesmithError
-from engine.data.load.detect import detect
+from engine.data.load.detect import Detected, detect
 from engine.data.load.read import read
 from engine.data.rows import Problem, Row
 from tui.columns import needed, to_mapping
 
+_Known = tuple[Path, int, int]  # a file, its time and its size
 _ROWS = 2000
 _DATA = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 _LABELS = 40  # more distinct values than this are no list of labels
@@ -56,14 +57,7 @@ def sample(files: Sequence[Path], columns: str = "") -> Sample:
         files: Data files or folders.
         columns: Which column is what, as it was typed; empty to detect it.
     """
-    known = []
-    for file in files:
-        try:
-            state = file.stat()
-        except (OSError, ValueError):
-            continue
-        known.append((file, state.st_mtime_ns, state.st_size))
-    return _sample(tuple(known), columns)
+    return _sample(_known(files), columns)
 
 
 def holds_examples(file: Path) -> bool:
@@ -77,13 +71,34 @@ def detected(files: Sequence[Path]) -> str:
 
     Files that need different mappings need one each, written in project.yaml: then it is empty.
     """
-    found = set()
+    found = {needed(item.mapping) for file in files if (item := described(file))}
+    return found.pop() if len(found) == 1 else ""
+
+
+def described(file: Path, columns: str = "") -> Detected | None:
+    """Return how a file would be read; None where it cannot be."""
+    known = _known([file])
+    return _detected(known[0], columns) if known else None
+
+
+@lru_cache(maxsize=32)
+def _detected(known: _Known, columns: str) -> Detected | None:
+    try:
+        return detect(known[0], mapping=to_mapping(split(columns)))
+    except TunesmithError:
+        return None
+
+
+def _known(files: Sequence[Path]) -> tuple[_Known, ...]:
+    """Return the files that are there, with what changes when they do."""
+    known = []
     for file in files:
         try:
-            found.add(needed(detect(file).mapping))
-        except TunesmithError:
+            state = file.stat()
+        except (OSError, ValueError):
             continue
-    return found.pop() if len(found) == 1 else ""
+        known.append((file, state.st_mtime_ns, state.st_size))
+    return tuple(known)
 
 
 def labels(found: Sample, key: str) -> tuple[str, ...]:
@@ -117,7 +132,7 @@ def prompt(found: Sample, fields: Sequence[str]) -> str:
 
 
 @lru_cache(maxsize=8)
-def _sample(files: tuple[tuple[Path, int, int], ...], columns: str) -> Sample:
+def _sample(files: tuple[_Known, ...], columns: str) -> Sample:
     rows = [item for file, _, _ in files for item in _rows(file, columns)]
     answers = [item.completion for item in rows if isinstance(item, Row)]
     mendable = sum(isinstance(item, Problem) and item.repaired is not None for item in rows)

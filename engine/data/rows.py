@@ -23,7 +23,8 @@ class Row:
 
     Attributes:
         id: 16 hex characters of a hash of everything the model sees; equal for equal content.
-        prompt: The last message to the model; empty in a raw text.
+        prompt: The last message to the model; empty in a raw text, and where the answer replies to
+            a tool, whose result is then the last of `history`.
         completion: The answer it shall give; of a preference the chosen one, or the raw text.
         group: Rows of one group (a customer, a document) never spread over two splits.
         scenario: The kind of case, for stratifying and for results per scenario; may be empty.

@@ -62,8 +62,9 @@ def _judge(draft: Draft) -> None:
         if not draft.completion.strip():
             told(Complaint("The text is empty.", "Remove the row."))
         return
+    replies = bool(draft.history) and draft.history[-1].role == "tool"
     for text, name in ((draft.prompt, "prompt"), (draft.completion, "answer")):
-        if not text.strip():
+        if not text.strip() and not (replies and name == "prompt"):
             told(Complaint(f"The {name} is empty.", f"Write the {name}, or remove the row."))
     if draft.prompt == draft.completion and draft.prompt.strip():
         told(Complaint("The answer is the prompt again.", "Write the answer, or remove the row."))

@@ -17,9 +17,10 @@ from engine.data.rows import Turn
 def talk(draft: Draft, found: list[Turn]) -> None:
     """Put a conversation into a draft, with a complaint for each change of its order."""
     talk: Talk = ordered(found, draft.complaints)
-    draft.system = talk.system or draft.system
-    draft.history = tuple(talk.turns[:-2])
-    draft.prompt, draft.completion = talk.turns[-2].content, talk.turns[-1].content
+    *before, last = talk.turns
+    draft.system, draft.completion = talk.system or draft.system, last.content
+    draft.prompt = before.pop().content if before[-1].role == "user" else ""
+    draft.history = tuple(before)
 
 
 def _fill_messages(draft: Draft, reading: Reading, plan: Plan) -> None:

@@ -221,14 +221,6 @@ def ordered(found: list[Turn], complaints: list[Complaint]) -> Talk:
     while rest and rest[-1].role != "assistant":
         _once(complaints, "The conversation ends without an answer.", "Leave out its end.")
         rest = rest[:-1]
-    if len(rest) > 2 and rest[-2].role == "tool":
-        _once(
-            complaints,
-            "The last answer replies to a tool, and a row ends with an answer to a user.",
-            "End the conversation with the call of the tool, or with a later answer.",
-        )
-        while len(rest) > 1 and rest[-2].role != "user":
-            rest = rest[:-1]
     if len(rest) < 2:
         raise FaultyError(
             "The conversation has no question with an answer.", "Add one, or remove the row."

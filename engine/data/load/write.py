@@ -47,7 +47,8 @@ def record(row: Row) -> dict[str, Any]:
     conversation = bool(row.history or row.system)
     before = [{"role": "system", "content": row.system}] if row.system else []
     before += [{"role": turn.role, "content": turn.content} for turn in row.history]
-    before.append({"role": "user", "content": row.prompt})
+    if row.prompt:
+        before.append({"role": "user", "content": row.prompt})
     if row.form == "answer":
         if conversation:
             return {"messages": [*before, _answer(row.completion)], **more}

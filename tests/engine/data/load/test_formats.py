@@ -179,7 +179,6 @@ def test_one_system_prompt_may_stand_for_all(reading: Reading) -> None:
             "more than one system",
             make("q", "a", system="s\n\nt"),
         ),
-        ([(U, "q"), (A, "call"), ("tool", "1"), (A, "a")], "replies to a tool", make("q", "call")),
         ([(U, "q")], "of one role only (user)", None),
         ([(S, "s")], "of one role only (system)", None),
         ([(U, "q"), (A, "")], "no question with an answer", None),
@@ -318,3 +317,12 @@ def test_the_texts_of_every_part_are_examined(reading: Reading) -> None:
     assert row is not None
     assert row.id == make("x", "x2", system="x", history=(Turn(U, "x"), Turn(A, "x1"))).id
     assert (row.group, row.scenario) == ("x", "x")
+
+
+def test_an_answer_that_replies_to_a_tool_has_the_result_before_it(reading: Reading) -> None:
+    (row,) = reading(
+        "rows.jsonl", lines(talk((U, "q"), (A, "call"), ("tool", "7"), (A, "it is 7")))
+    )
+    assert isinstance(row, Row)
+    assert (row.prompt, row.completion) == ("", "it is 7")
+    assert [turn.role for turn in row.history] == ["user", "assistant", "tool"]
