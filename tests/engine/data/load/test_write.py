@@ -18,7 +18,11 @@ ROWS = [
     make("a", "b", group="g", scenario="s"),
     make("a", "b", system="be kind"),
     make("a", "b", history=TALK, system="be kind"),
-    make("", "it is 7", history=(*TALK, Turn("user", "q"), Turn("assistant", "call"), Turn("tool", "7"))),
+    make(
+        "",
+        "it is 7",
+        history=(*TALK, Turn("user", "q"), Turn("assistant", "call"), Turn("tool", "7")),
+    ),
     make("a", "good", form="preference", rejected="bad"),
     make("a", "good", form="preference", rejected="bad", history=TALK),
     make("a", "so", form="feedback", label=False),
