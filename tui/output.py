@@ -48,6 +48,12 @@ def note(text: str) -> None:
     click.echo(printable(text), err=True)
 
 
+def passing(text: str) -> None:
+    """Show what is being done on the terminal's last line; empty text clears it."""
+    if sys.stderr.isatty():
+        click.echo(f"\r\x1b[2K{one_line(text, 78)}", nl=False, err=True)
+
+
 def emit(data: Any) -> None:
     """Write data as one JSON document to standard output."""
     click.echo(_json(data, indent=2))

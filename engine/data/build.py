@@ -69,8 +69,10 @@ def build(work: Work) -> None:
         "test": divided.splits["test"],
         "golden": cleaned.golden,
     }
+    placed = {row.id for name in SPLITS[:3] for row in splits[name]}
+    cleaned.rows = [row for row in cleaned.rows if row.id in placed]
     covered = coverage(
-        [row for name in SPLITS[:3] for row in splits[name]],
+        cleaned.rows,
         edges=data.edges,
         least=data.least,
         languages=language,

@@ -86,7 +86,7 @@ class Cleaned:
         languages: For each language, how many kept rows are in it.
         problems: The broken records, of the golden set too.
         findings: Everything that was removed, changed or flagged, in file order within a kind.
-        suspects: Rows worth a person's look, masked, by their id as read.
+        suspects: Rows worth a person's look, by their id as read; masked before anybody sees them.
         detectors: For each detector that errs, its own measured error, as a sentence.
     """
 

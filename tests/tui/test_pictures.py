@@ -12,6 +12,7 @@ SCREENS = {
     "home": (None, "support-desk-1"),
     "monitor": ("run:1", "loss"),
     "results": ("score:1", "tuned"),
+    "review": ("review:1:anna", "decided"),
 }
 
 

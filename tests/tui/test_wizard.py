@@ -163,6 +163,10 @@ async def test_the_wizard_opens_again_at_the_live_step_where_it_was(workspace, f
     async with second.run_test(size=(80, 24)) as pilot:
         second.push_screen(WizardScreen(folder))
         await shows(pilot, "rows kept", 40)
+        await pilot.press("d")
+        await shows(pilot, "decided")
+        await pilot.press("escape")
+        await shows(pilot, "rows kept")
         await pilot.press("ctrl+n")
         await shows(pilot, "The untuned base model answers")
         await pilot.press("ctrl+n")

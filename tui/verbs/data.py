@@ -66,7 +66,10 @@ def check(
     if golden:
         mapping[str(golden)] = mapping[files[0]]
     settings = DataSettings(sources=files, mapping=mapping, fix=fix, **to_policies(policies))
-    report = check_files(files, golden, settings, base_model=model)
+    report = check_files(
+        files, golden, settings, base_model=model, progress=lambda note: output.passing(f"  {note}")
+    )
+    output.passing("")
     written = _mended(files, mapping, to) if fix else None
     content = report.to_json() | ({"fixed": str(written)} if written else {})
     if as_json:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from engine.base.errors import GateError, UsageError
 from engine.base.files import sha256
 from engine.base.work import Stopped, Work
 from engine.data.build import build
-from engine.data.dataset import SPLITS, Dataset, latest, load
+from engine.data.dataset import SPLITS, Dataset, latest, load, require_answers
 
 MakeWork = Callable[..., Work]
 Varied = Callable[[int], list[dict[str, str]]]
@@ -170,3 +171,76 @@ def test_a_vanished_folder_is_said_and_can_be_built_again(
     with pytest.raises(UsageError, match="Build it again"):
         load(work.store, dataset.id)
     assert built(make_work(varied(120))).id == dataset.id
+
+
+def test_a_cap_leaves_training_rows_out_and_says_so(make_work: MakeWork, varied: Varied) -> None:
+    rows = varied(300)
+    work = make_work(
+        [row for row in rows if row["scenario"] != "cancel" or rows.index(row) < 60], cap=20
+    )
+    dataset = built(work)
+    counts = Counter(row.scenario for row in dataset.rows("train"))
+    assert max(counts.values()) == 20
+    record = work.store.row("SELECT * FROM datasets WHERE id = ?", (dataset.id,))
+    assert record is not None
+    assert record["rows_kept"] == record["train"] + record["validation"] + record["test"]
+    left_out = work.store.scalar("SELECT count(*) FROM dataset_findings WHERE kind = 'balance'")
+    assert left_out > 50
+    assert "at most 20 rows of a scenario" in (dataset.folder / "data-spec.md").read_text()
+
+
+def test_wanted_edge_cases_without_rows_are_a_warning_and_unknown_ones_a_fault(
+    make_work: MakeWork, varied: Varied
+) -> None:
+    work = make_work(varied(120), edges=("emoji",), least=3)
+    build(work)
+    assert "emoji" in work.store.scalar("SELECT reasons FROM gates")
+    with pytest.raises(UsageError, match="emoji"):
+        build(make_work(varied(120), edges=("emojy",), name="other"))
+
+
+def test_a_build_mends_when_it_is_told_to(make_work: MakeWork, varied: Varied) -> None:
+    bad = '{"prompt": "what\\u0000 now, my order never came", "completion": "wait"}\n'
+    work = make_work(varied(120), extra_lines=bad)
+    work.args["fix"] = True
+    dataset = built(work)
+    (found,) = work.store.rows(
+        "SELECT kind, row, action FROM dataset_findings WHERE dataset_id = ? AND kind <> 'related'",
+        (dataset.id,),
+    )
+    assert tuple(found) == ("fixed", 121, "fixed")
+
+
+def test_preferences_make_a_dataset_that_supervised_tuning_refuses(
+    make_work: MakeWork, varied: Varied
+) -> None:
+    rows = [
+        {"prompt": row["prompt"], "chosen": f"good {at}", "rejected": f"bad {at}"}
+        for at, row in enumerate(varied(120))
+    ]
+    work = make_work(rows)
+    dataset = built(work)
+    assert work.store.scalar("SELECT form FROM datasets") == "preference"
+    assert all(row.rejected for row in dataset.rows("train"))
+    with pytest.raises(UsageError, match="supervised fine-tuning"):
+        require_answers(work.store, dataset.id)
+
+
+def test_conversations_keep_their_turns_and_system_prompt(
+    make_work: MakeWork, varied: Varied
+) -> None:
+    rows = [
+        {
+            "messages": [
+                {"role": "system", "content": "Be brief."},
+                {"role": "user", "content": row["prompt"]},
+                {"role": "assistant", "content": "Which one?"},
+                {"role": "user", "content": f"the one of case {at}"},
+                {"role": "assistant", "content": f"done {at}"},
+            ]
+        }
+        for at, row in enumerate(varied(120))
+    ]
+    dataset = built(make_work(rows))
+    row = dataset.rows("train")[0]
+    assert (row.system, len(row.history), row.history[0].role) == ("Be brief.", 2, "user")

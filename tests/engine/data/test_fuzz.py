@@ -19,12 +19,16 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.base.errors import TunesmithError
+from engine.base.work import Work
+from engine.data.build import build
+from engine.data.check import check
 from engine.data.load.detect import detect
 from engine.data.load.read import read
 from engine.data.rows import Problem, Row
@@ -285,6 +289,49 @@ def test_detection_says_no_more_than_reading_does(tmp_path: Path) -> None:
             path.unlink()
         assert json.dumps(found).isascii()
         assert all(_fine(column) for column in found["columns"]), number
+
+
+def test_the_whole_check_takes_them_too(tmp_path: Path) -> None:
+    for number in range(0, FILES, 5):
+        path = _file(number, tmp_path)
+        try:
+            with _guard():
+                said = [problem.what for problem in check([path]).cleaned.problems]
+        except TunesmithError as error:
+            said = [error.what]
+        assert all(map(_fine, said)), number
+        path.unlink()
+
+
+def test_no_malformed_file_leaves_half_a_dataset(
+    make_work: Callable[..., Work], varied: Callable[[int], list[dict[str, str]]], tmp_path: Path
+) -> None:
+    """Beside sound rows it is left out, told, and the dataset whole; alone it leaves none."""
+    work = make_work(varied(80))
+    folder = tmp_path / "malformed"
+    folder.mkdir()
+    whole = 0
+    for number in range(0, FILES, 75):
+        path = _file(number, folder)
+        alone = number % 2 == 0
+        names = (str(path),) if alone else (str(path), "data.jsonl")
+        data = replace(work.project.data, sources=names)
+        work.project = replace(work.project, data=data)
+        before = {item.name for item in work.store.workspace.glob("datasets/*")}
+        fault = ""
+        try:
+            build(work)
+        except TunesmithError as error:
+            fault = error.what
+        after = {item.name for item in work.store.workspace.glob("datasets/*")}
+        assert fault.isprintable()
+        assert not fault or after == before, number
+        whole += not fault
+        path.unlink()
+    found = list(work.store.workspace.glob("datasets/*"))
+    assert whole >= len(found) > 0
+    assert all((item / "manifest.json").is_file() for item in found)
+    assert not [item for item in work.store.workspace.rglob(".*") if item.is_dir()]
 
 
 def test_odd_things_in_place_of_files(tmp_path: Path) -> None:
