@@ -13,8 +13,9 @@ from textual.message import Message
 from textual.message_pump import MessagePump
 
 from engine.base.store import Store
-from engine.data.curate import review
-from engine.data.curate.review import Choice, Item, Review
+from engine.data.curate import review, suspects
+from engine.data.curate.review import Choice, Review
+from engine.data.curate.suspects import Item
 from engine.data.rows import Row
 
 
@@ -103,7 +104,7 @@ class Decider:
 
     def seek(self, project_id: int, place: str) -> None:
         """Look for a row in the newest dataset."""
-        found = partial(review.kept_row, self._store, project_id, place)
+        found = partial(suspects.kept_row, self._store, project_id, place)
         self._submit(self._seeking, lambda: Found(place, found()))
 
     async def finish(self) -> None:

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from engine.base.store import Store
-from engine.data.curate import review
+from engine.data.curate import review, suspects
 from engine.data.curate.agreement import ADVICE, Agreement, measure
-from engine.data.curate.review import KINDS, Item, Review, outcome
+from engine.data.curate.review import Review, outcome
+from engine.data.curate.suspects import KINDS, Item
 
 ALL, OPEN, CONTESTED = "all", "open", "in dispute"
 DISPUTED = "disputed"
@@ -170,7 +171,7 @@ def _built(store: Store, project_id: int | None) -> int | None:
 
 def _look(store: Store, project_id: int) -> Queue:
     project = store.row("SELECT name, path FROM projects WHERE id = ?", (project_id,))
-    items = tuple(review.load_queue(store, project_id))
+    items = tuple(suspects.load_queue(store, project_id))
     name, folder = (project["name"], project["path"]) if project else ("", "")
     return Queue(project_id, name, folder, _built(store, project_id) is not None, items)
 

@@ -17,7 +17,7 @@ from engine.data.chat.lengths import Lengths, fit
 from engine.data.chat.template import ChatTemplate
 from engine.data.check import data_gate
 from engine.data.clean import Inputs, clean
-from engine.data.curate import review
+from engine.data.curate import review, suspects
 from engine.data.dataset import SPLITS
 from engine.data.dataset import Split as SplitName
 from engine.data.divide import memory
@@ -97,7 +97,7 @@ def build(work: Work) -> None:
         accepted=str(work.args.get("accept") or ""),
     )
     step("writing")
-    review.save_queue(work.store, work.project_id, work.job_id, review.queue(cleaned))
+    suspects.save_queue(work.store, work.project_id, work.job_id, suspects.queue(cleaned))
     publish(work, draft)
     work.progress(_STEPS, _STEPS, f"dataset {draft.id}")
 

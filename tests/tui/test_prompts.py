@@ -52,7 +52,11 @@ def test_enter_at_every_prompt_is_the_project_of_an_empty_answers_file(folder, t
 
 def test_what_is_typed_is_what_the_file_would_say(folder, tmp_path, typed):
     down, wipe = "\x1b[B", "\x15"
-    keys = {"name": f"{wipe}tickets{ENTER}", "threshold": f"{wipe}90 %{ENTER}", "pii": down + ENTER}
+    keys = {
+        "name": f"{wipe}tickets{ENTER}",
+        "threshold": f"{wipe}90 %{ENTER}",
+        "pii": down + down + ENTER,
+    }
     walked = "".join(keys.get(key, ENTER) for key in steps.QUESTIONS)
     by_prompts = typed(folder, walked + ENTER).read_bytes()
     (folder / "project.yaml").unlink()

@@ -17,8 +17,8 @@ from engine.base import project
 from engine.base.errors import UsageError
 from engine.base.project import DataSettings, Objective, Project
 from engine.base.work import register
-from engine.data.curate import review
-from engine.data.curate.review import CUT, Item
+from engine.data.curate import review, suspects
+from engine.data.curate.suspects import CUT, Item
 from engine.data.rows import make, to_json
 from tui import keys
 from tui.app import TunesmithApp
@@ -66,7 +66,7 @@ class Desk:
         self.store, self.folder, self.project_id = store, folder, project_id
 
     def save(self, items):
-        review.save_queue(self.store, self.project_id, None, items)
+        suspects.save_queue(self.store, self.project_id, None, items)
 
     def made(self):
         """The decisions as (row, reviewer, decision, prompt, completion, scenario)."""
@@ -84,7 +84,7 @@ class Desk:
         ]
 
     def decide(self, rank, name, decision, **more):
-        one = next(i for i in review.load_queue(self.store, self.project_id) if i.rank == rank)
+        one = next(i for i in suspects.load_queue(self.store, self.project_id) if i.rank == rank)
         return review.decide(self.store, self.project_id, one, name, decision, **more)
 
     def screen(self):

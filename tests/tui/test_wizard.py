@@ -115,7 +115,7 @@ async def test_screen_and_answers_file_write_the_same_bytes(app, folder, tmp_pat
         control(pilot, "name").value = "tickets"
         await pilot.press("enter")
         await go_to(pilot, "data")
-        await pilot.press("tab", "right")
+        await pilot.press("tab", "right", "right")
         await go_to(pilot, "review")
         await pilot.press("enter")
         await at_step(pilot, "check")
@@ -228,7 +228,7 @@ async def test_another_folder_has_a_draft_of_its_own(app, folder, tmp_path, show
         app.screen.query_one(Input).value = str(other)
         await pilot.press("enter")
         await until(pilot, lambda: screen(pilot).folder == other)
-        await shows(pilot, "✗ Name a JSONL file")
+        await shows(pilot, "✗ Name a file of examples")
 
 
 @pytest.mark.parametrize("size", SIZES)

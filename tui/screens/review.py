@@ -11,7 +11,8 @@ from textual.containers import Container, VerticalScroll
 from textual.screen import Screen
 
 from engine.data.curate import review
-from engine.data.curate.review import CANNOT_TELL, Choice, Item, Review, newest
+from engine.data.curate.review import CANNOT_TELL, Choice, Review, newest
+from engine.data.curate.suspects import Item
 from engine.data.rows import Row
 from tui.deciding import AS_IT_IS, Amended, Decider, Failed, Found, Saved, Withdrawn
 from tui.feed import Broken, Fresh

@@ -18,7 +18,7 @@ from tui import output
 from tui.verbs.options import Place, as_json, project_option
 
 if TYPE_CHECKING:
-    from engine.data.curate.review import Item
+    from engine.data.curate.suspects import Item
     from tui.reviewing import Queue
 
 _LISTED = 20
@@ -104,14 +104,14 @@ def guidelines(project_dir: Path | None, to: Path | None, as_json: bool) -> None
     """Write labelling guidelines from the objective, the labels and the conflicts found."""
     from engine.base import files
     from engine.data import dataset
-    from engine.data.curate import guidelines, review
+    from engine.data.curate import guidelines, suspects
 
     place = Place(project_dir)
     built = dataset.load(place.store, dataset.latest(place.store, place.project_id))
     rows = [row for split in ("train", "validation", "test") for row in built.rows(split)]
     objective = place.project.objective
     counts, examples = guidelines.labels(objective, rows)
-    conflicts = guidelines.conflicts(review.load_queue(place.store, place.project_id))
+    conflicts = guidelines.conflicts(suspects.load_queue(place.store, place.project_id))
     text = guidelines.write(objective, counts, examples, conflicts)
     if to:
         files.write_text(to, text)
@@ -198,7 +198,7 @@ def _undo(place: Place, reviewer: str) -> None:
 
 
 def _of_kind(found: Queue, kind: str) -> list[Item]:
-    from engine.data.curate.review import KINDS
+    from engine.data.curate.suspects import KINDS
 
     if kind and kind not in KINDS:
         raise UsageError(
@@ -282,7 +282,8 @@ def _to_json(found: Queue, rows: list[Item]) -> dict[str, Any]:
 def _export(found: Queue, rows: list[Item], path: Path) -> None:
     """Write rows with what holds for each as CSV; nothing in it is a formula to a spreadsheet."""
     from engine.base import files
-    from engine.data.curate.review import Item, outcome
+    from engine.data.curate.review import outcome
+    from engine.data.curate.suspects import Item
 
     text = io.StringIO(newline="")
     writer = csv.writer(text)

@@ -9,7 +9,8 @@ from functools import lru_cache
 
 from rich.cells import cell_len
 
-from engine.data.curate.review import Decision, Item, Review, newest, outcome
+from engine.data.curate.review import Decision, Review, newest, outcome
+from engine.data.curate.suspects import Item
 from engine.data.rows import Row
 from tui.reviewing import Queue
 from tui.widgets.canvas import Line, Part, cells, spread

@@ -16,7 +16,7 @@ from hashlib import blake2b
 
 from engine.base.project import Objective
 from engine.data.curate.agreement import GOOD, LEAST, TENTATIVE
-from engine.data.curate.review import Item
+from engine.data.curate.suspects import Item
 from engine.data.private import masking
 from engine.data.rows import Row
 

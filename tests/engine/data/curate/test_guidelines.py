@@ -10,7 +10,7 @@ import pytest
 from engine.base.project import Objective
 from engine.data.curate import guidelines
 from engine.data.curate.guidelines import Conflict
-from engine.data.curate.review import Item
+from engine.data.curate.suspects import Item
 from engine.data.rows import make
 
 TEXT = Objective("Say the intent.", "Say the intent, one word.", "classification", "text")

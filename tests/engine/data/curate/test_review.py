@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.base.errors import UsageError
-from engine.data.curate import review
-from engine.data.curate.review import Decision, Item
+from engine.data.curate import review, suspects
+from engine.data.curate.review import Decision
+from engine.data.curate.suspects import Item
 from engine.data.findings import Cleaned
 from engine.data.rows import make, to_json
 
@@ -40,7 +41,7 @@ def suspicious() -> tuple[Cleaned, dict[str, str]]:
 
 def test_the_queue_is_ranked_and_joins_what_was_found_in_one_row():
     cleaned, ids = suspicious()
-    items = review.queue(cleaned)
+    items = suspects.queue(cleaned)
     assert [item.rank for item in items] == [1, 2, 3, 4]
     assert [item.kind for item in items] == ["conflict", "leak", "toxic, pii", "near duplicate"]
     assert items[2].row_id == ids["a.jsonl:1"]
@@ -51,7 +52,7 @@ def test_the_queue_is_ranked_and_joins_what_was_found_in_one_row():
         "a.jsonl:5",
         "dropped",
     )
-    assert [item.kind for item in review.queue(cleaned, limit=2)] == ["conflict", "leak"]
+    assert [item.kind for item in suspects.queue(cleaned, limit=2)] == ["conflict", "leak"]
 
 
 def test_no_personal_data_enters_the_queue_even_where_the_project_keeps_it():
@@ -59,7 +60,7 @@ def test_no_personal_data_enters_the_queue_even_where_the_project_keeps_it():
     row = make("write to ann@example.com", "ann@example.com it is", source="a.jsonl:1")
     cleaned.note("pii", row, "email", "kept")
     cleaned.rows = [row]
-    (item,) = review.queue(cleaned)
+    (item,) = suspects.queue(cleaned)
     assert "ann@example.com" not in repr(item)
     assert item.prompt == item.prompt_after == "write to <EMAIL_1>"
 
@@ -67,7 +68,7 @@ def test_no_personal_data_enters_the_queue_even_where_the_project_keeps_it():
 def test_a_long_text_is_cut_and_its_cut_form_is_no_edit(workspace, project_id):
     cleaned = Cleaned()
     cleaned.note("too long", make("x" * 50_000, "y", source="a.jsonl:1"), "50,000 tokens")
-    (item,) = review.queue(cleaned)
+    (item,) = suspects.queue(cleaned)
     assert len(item.prompt) < 21_000
     with pytest.raises(UsageError, match="only its beginning"):
         review.decide(workspace, project_id, item, "ann", "edit", prompt=item.prompt + " more")
@@ -75,14 +76,14 @@ def test_a_long_text_is_cut_and_its_cut_form_is_no_edit(workspace, project_id):
 
 def test_the_queue_replaces_the_one_before_and_leaves_decisions_alone(workspace, project_id):
     cleaned, _ = suspicious()
-    items = review.queue(cleaned)
-    review.save_queue(workspace, project_id, None, items)
-    assert review.load_queue(workspace, project_id) == items
+    items = suspects.queue(cleaned)
+    suspects.save_queue(workspace, project_id, None, items)
+    assert suspects.load_queue(workspace, project_id) == items
     review.decide(workspace, project_id, items[0], "ann", "reject")
-    review.save_queue(workspace, project_id, None, items[:1])
-    assert review.load_queue(workspace, project_id) == items[:1]
+    suspects.save_queue(workspace, project_id, None, items[:1])
+    assert suspects.load_queue(workspace, project_id) == items[:1]
     assert review.decisions(workspace, project_id)[items[0].row_id].decision == "reject"
-    assert review.load_queue(workspace, project_id + 1) == []
+    assert suspects.load_queue(workspace, project_id + 1) == []
 
 
 @pytest.mark.parametrize(
@@ -179,7 +180,7 @@ def test_decisions_change_the_rows_and_are_found(workspace, project_id):
         ("edited", 4, "fixed", ids[3]), ("disputed", 5, "dropped", ids[4]),
     ]  # fmt: skip
     result.rows = kept
-    items = review.queue(result)
+    items = suspects.queue(result)
     assert [item.kind for item in items] == ["disputed", "edited", "edited", "rejected"]
     assert (items[1].prompt, items[1].prompt_after) == ("p3", "new")
 
@@ -234,10 +235,10 @@ def test_the_other_row_is_read_from_the_dataset_masked_and_never_from_the_golden
     dataset = {**dict.fromkeys(counts, 1), "tokens_train": 1, "tokens_longest": 1, "created": 1.0}
     workspace.insert("datasets", {"id": "d", "project_id": project_id, "path": "d", **dataset})
     gate = {"project_id": project_id, "gate": "data", "subject": "d", "result": "pass"}
-    assert review.kept_row(workspace, project_id, row.source) is None
+    assert suspects.kept_row(workspace, project_id, row.source) is None
     workspace.insert("gates", {**gate, "reasons": "", "created": 1.0})
-    assert review.kept_row(workspace, project_id, row.source).prompt == "mail <EMAIL_1>"
-    assert review.kept_row(workspace, project_id, "g.jsonl:1") is None
+    assert suspects.kept_row(workspace, project_id, row.source).prompt == "mail <EMAIL_1>"
+    assert suspects.kept_row(workspace, project_id, "g.jsonl:1") is None
 
 
 def test_two_thousand_items_are_saved_and_read_in_a_moment(workspace, project_id):
@@ -248,8 +249,8 @@ def test_two_thousand_items_are_saved_and_read_in_a_moment(workspace, project_id
         )
         cleaned.note("conflict", row, "asks the same")
     start = time.process_time()
-    items = review.queue(cleaned)
-    review.save_queue(workspace, project_id, None, items)
-    assert review.load_queue(workspace, project_id) == items
+    items = suspects.queue(cleaned)
+    suspects.save_queue(workspace, project_id, None, items)
+    assert suspects.load_queue(workspace, project_id) == items
     assert len(items) == 2000
     assert time.process_time() - start < 5
