@@ -2,11 +2,15 @@
 
 import re
 import shlex
+from dataclasses import fields
 from pathlib import Path
 
 import click
 import pytest
 
+from engine.base.project import DataSettings
+from engine.data.divide.edges import EDGES
+from engine.data.findings import KINDS
 from tui.cli import VERBS, cli
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,3 +57,11 @@ def test_every_verb_has_its_section():
 def test_no_page_holds_a_path_of_one_machine():
     for page in [*PAGES, *(ROOT / "docs").rglob("*.svg")]:
         assert not re.search(r"/(work|tmp|root|home)/[a-z]", page.read_text()), page
+
+
+def test_every_setting_of_the_data_and_every_finding_is_explained():
+    page = (ROOT / "docs" / "data.md").read_text()
+    for setting in fields(DataSettings):
+        assert f"`{setting.name}`" in page, setting.name
+    for kind in [*KINDS, *EDGES]:
+        assert kind in page, kind

@@ -35,12 +35,14 @@ _NUMBER_FINDERS: tuple[Finder, ...] = (
 )
 
 
+_ROUNDS = 6
+
+
 def find(text: str) -> list[Span]:
     """Return the personal data in a text, in order, without overlaps."""
     spans: list[Span] = []
     text = plain(text)
-    more = True
-    while more:  # a value may show only when its neighbour is taken
+    for _ in range(_ROUNDS):  # a value may show only when its neighbour is taken
         before = len(spans)
         for finder in _finders(text):
             found: list[Span] = []
@@ -48,7 +50,8 @@ def find(text: str) -> list[Span]:
             if found:
                 text = without(text, found)
                 add(spans, found)
-        more = len(spans) > before
+        if len(spans) == before:
+            break
     return spans
 
 

@@ -25,12 +25,12 @@ class _Rule(NamedTuple):
 _PEM = r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
 _PEM_END = _PEM.replace("BEGIN", "END")
 _WORD = r"A-Za-z0-9_\-"  # inside a class
-_RANDOM = rf"(?=[{_WORD}]*\d)"  # a key holds a digit; a hyphened word does not
+_RANDOM = rf"(?=[{_WORD}]{{0,200}}?\d)"  # a key holds a digit; a hyphened word does not
 _RULES = tuple(
     _Rule(kind, hint, re.compile(pattern, re.ASCII))
     for kind, hint, pattern in (
         ("private key", "PRIVATE KEY",
-         rf"{_PEM}(?:[\s\S]{{0,12000}}?{_PEM_END}|(?:\s*[A-Za-z0-9+/=]{{24,}})*)"),
+         rf"{_PEM}(?:(?:(?!-----BEGIN)[\s\S]){{0,12000}}?{_PEM_END}|(?:\s*[A-Za-z0-9+/=]{{24,}})*)"),
         ("private key", "PuTTY-User", r"PuTTY-User-Key-File-\d[\s\S]{0,8000}?Private-MAC: \w+"),
         ("private key", "AGE-SECRET", r"\bAGE-SECRET-KEY-1[A-Z0-9]{50,}"),
         ("AWS", "A", r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b"),
@@ -95,10 +95,10 @@ _RULES = tuple(
         ("Postman", "PMAK-", r"\bPMAK-[0-9a-f]{24}-[0-9a-f]{34}\b"),
         ("RubyGems", "rubygems_", r"\brubygems_[0-9a-f]{48}\b"),
         ("Facebook", "EAA", r"\bEAA[A-Za-z0-9]{90,}"),
-        ("JWT", "eyJ", rf"\beyJ[{_WORD}]{{8,}}\.eyJ[{_WORD}]{{8,}}\.[{_WORD}]{{8,}}"),
+        ("JWT", "eyJ", rf"\beyJ[{_WORD}]{{8,600}}\.eyJ[{_WORD}]{{8,}}\.[{_WORD}]{{8,}}"),
         ("HTTP authorization", "asic ",
-         r"(?<=\b[Bb]asic )(?=\S*(?:[\d=]|[a-z][A-Z]{2}))[A-Za-z0-9+/]{14,}={0,2}"),
-        ("HTTP authorization", "earer ", r"(?<=\bBearer )(?=[^\s]*\d)[A-Za-z0-9._~+/-]{20,}=*"),
+         r"(?<=\b[Bb]asic )(?=\S{0,200}?(?:[\d=]|[a-z][A-Z]{2}))[A-Za-z0-9+/]{14,}={0,2}"),
+        ("HTTP authorization", "earer ", r"(?<=\bBearer )(?=\S{0,200}?\d)[A-Za-z0-9._~+/-]{20,}=*"),
     )
 )  # fmt: skip
 _URL_PASSWORD = re.compile(r"(?<=://)[^\s:/@<>\"']{0,80}:([^\s/@<>\"']{3,200})@(?=[\w\[])")
@@ -118,7 +118,7 @@ _PASSWORDS = (
     r"password|passwd|\bpass\b|\bpw\b|passphrase|passcode|pwd|passwort|kennwort|mot de passe"
     r"|contrase[ñn]a|senha|wachtwoord|密码|口令|密碼|パスワード"
 )
-_SAYS = r"(?:\s*(?:\bis|\bwas|\bist|\best|\bes|是|为|:=|=>|[:=：])\s*)+"
+_SAYS = r"(?:\s*(?:\bis|\bwas|\bist|\best|\bes|是|为|:=|=>|[:=：]))+\s*"
 _KEY = re.compile(
     rf"(?:{_KEYS})[\"'\])]*{_SAYS}(?:Bearer )?[\"'`“]?{_VALUE}", re.IGNORECASE | re.ASCII
 )

@@ -76,6 +76,7 @@ def language(text: str) -> str:
     Raises:
         TunesmithError: The model's file is missing.
     """
+    text = text[: 8 * _READ]
     if not text.isascii():
         text = text.encode("utf-8", "ignore").decode()  # half a surrogate pair is no text
         found = _by_script(text)
