@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from engine.base.errors import UsageError
 from engine.base.project import Policy
 from engine.data.private import pii, secrets
-from engine.data.private.json_text import View
+from engine.data.private.json_view import View
 from engine.data.private.pseudonyms import pseudonym, short
 from engine.data.private.spans import Span, add, plain, without
 from engine.data.rows import Row, Turn, changed
