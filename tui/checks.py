@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from engine.base.errors import UsageError
 from engine.base.settings import nearest_name
 from engine.plan import models, recipe
 from engine.ship.gguf import TYPES
-from tui.columns import to_mapping
+from tui.columns import to_mapping, written
 from tui.proposals import described, sample
 from tui.question import Context, split
 
@@ -49,13 +50,15 @@ def columns(answer: str, context: Context) -> str:
 
 
 def about_columns(_: str, context: Context) -> str:
-    """Say how the example files are read."""
-    names = context.parts("sources")
-    found = described(context.path(names[0]), context["columns"]) if names else None
-    if found is None:
-        return ""
-    more = f" Not used: {', '.join(found.unused[:3])}." if found.unused else ""
-    return f"{found.container}, {found.format}, {found.confidence:.0%} sure.{more}"
+    """Say how each of the example files is read."""
+    told = []
+    for name in context.parts("sources"):
+        found = described(context.path(name), context["columns"])
+        if found is not None:
+            how = f"{found.format or 'no known format'}, {found.confidence:.0%} sure"
+            parts = written(replace(found.mapping, format=""))
+            told.append(f"{name}: {how}{f' ({parts})' if parts else ''}.")
+    return " ".join(told)
 
 
 def golden(answer: str, context: Context) -> str:
