@@ -50,7 +50,7 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("home,g", "end(-1)", "", "The newest run", "g"),
         Key("end,G", "end(1)", "", "The oldest run", "G"),
         Key("escape", "clear_filter", "Show all", "Leave the filter, show all runs", "esc"),
-        Key("q", "quit", "Quit", "Close the interface; jobs go on"),
+        Key("q", "app.quit", "Quit", "Close the interface; jobs go on"),
     ),
     "run": (
         Key("s", "stop", "Stop", "Stop the training; the last step is saved"),

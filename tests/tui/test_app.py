@@ -82,8 +82,9 @@ async def test_q_leaves_and_the_job_goes_on(app, records, shows):
     records.run("alpha", "running")
     async with app.run_test(size=(80, 24)) as pilot:
         await shows(pilot, "alpha")
+        assert app.return_code is None
         await pilot.press("q")
-    assert not app.is_running
+        assert app.return_code == 0
     assert records.store.scalar("SELECT state FROM jobs") == "running"
     assert records.store.scalar("SELECT request FROM jobs") is None
 
