@@ -57,12 +57,23 @@ def build(work: Work) -> None:
     if data.semantic:
         step("looking for rephrasings")
         semantic.inspect(cleaned, step.note)
+    draft = _draft(work, inputs, cleaned, step)
+    step("writing")
+    queue = suspects.queue(cleaned)
+    suspects.save_queue(work.store, work.project_id, work.job_id, queue)
+    publish(work, draft)
+    work.progress(_STEPS, _STEPS, f"dataset {draft.id}")
+
+
+def _draft(work: Work, inputs: Inputs, cleaned: Cleaned, step: _Steps) -> Draft:
+    """Split and balance the clean rows, and let the gate judge what came of it."""
+    data, project = work.project.data, work.project
     step("counting tokens")
-    template = ChatTemplate.load(model.locate(work.project.base_model))
-    lengths = fit(cleaned, template, work.project.objective.instruction)
+    template = ChatTemplate.load(model.locate(project.base_model))
+    lengths = fit(cleaned, template, project.objective.instruction)
     step("splitting")
     divided = _split(work, cleaned)
-    thinned = _balance(work.project, cleaned, divided)
+    thinned = _balance(project, cleaned, divided)
     splits: dict[SplitName, list[Row]] = {
         "train": thinned.kept,
         "validation": divided.splits["validation"],
@@ -71,23 +82,16 @@ def build(work: Work) -> None:
     }
     placed = {row.id for name in SPLITS[:3] for row in splits[name]}
     cleaned.rows = [row for row in cleaned.rows if row.id in placed]
-    covered = coverage(
-        cleaned.rows,
-        edges=data.edges,
-        least=data.least,
-        languages=language,
-    )
-    golden_sha256 = next((files.sha256(path) for path in inputs.golden.values()), None)
-    changed = (
-        golden.change(work.store, work.project_id, golden_sha256, cleaned.golden)
-        if golden_sha256
-        else ""
-    )
-    draft = Draft(
-        id=identity(splits, work.project, template),
-        project=work.project,
+    covered = coverage(cleaned.rows, edges=data.edges, least=data.least, languages=language)
+    sha256 = next((files.sha256(path) for path in inputs.golden.values()), None)
+    changed = ""
+    if sha256:
+        changed = golden.change(work.store, work.project_id, sha256, cleaned.golden)
+    return Draft(
+        id=identity(splits, project, template),
+        project=project,
         sources={name: files.sha256(path) for name, path in inputs.files.items()},
-        golden_sha256=golden_sha256,
+        golden_sha256=sha256,
         cleaned=cleaned,
         splits=splits,
         lengths=lengths,
@@ -96,10 +100,6 @@ def build(work: Work) -> None:
         gate=_gate(cleaned, divided, lengths, covered, changed),
         accepted=str(work.args.get("accept") or ""),
     )
-    step("writing")
-    suspects.save_queue(work.store, work.project_id, work.job_id, suspects.queue(cleaned))
-    publish(work, draft)
-    work.progress(_STEPS, _STEPS, f"dataset {draft.id}")
 
 
 class _Steps:

@@ -214,7 +214,8 @@ def _counts(value: object) -> str:
 
 def print_detected(found: dict[str, Any]) -> None:
     """Write how a file would be read."""
-    output.say(f"  {found['name']}: {found['container']}, {found['encoding']}")
+    what = ", ".join(part for part in (found["container"], found["encoding"]) if part)
+    output.say(f"  {found['name']}: {what}")
     output.say(f"    format {found['format'] or 'unknown'}, confidence {found['confidence']:.0%}")
     for key, value in found["mapping"].items():
         if value and key != "format":
