@@ -15,6 +15,7 @@ import multiprocessing
 import os
 import random
 import sys
+import tempfile
 import time
 from bisect import bisect
 from itertools import accumulate, pairwise
@@ -54,7 +55,9 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--rows", type=int, nargs="+", default=[])
     arguments.add_argument("--against", choices=["datasketch"])
-    arguments.add_argument("--datasketch", type=Path, default=Path("/tmp/datasketch"))
+    arguments.add_argument(
+        "--datasketch", type=Path, default=Path(tempfile.gettempdir()) / "datasketch"
+    )
     options = arguments.parse_args()
     if options.against:
         return against_datasketch((options.rows or [50_000])[0], options.datasketch)

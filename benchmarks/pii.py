@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -49,7 +50,9 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--rows", type=int, default=4000)
     arguments.add_argument("--seed", type=int, default=7)
-    arguments.add_argument("--presidio", type=Path, default=Path("/tmp/presidio"))
+    arguments.add_argument(
+        "--presidio", type=Path, default=Path(tempfile.gettempdir()) / "presidio"
+    )
     options = arguments.parse_args()
     sys.path.append(str(options.presidio))
     if not installed():
