@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from hashlib import blake2b
 from typing import Any, Literal, NamedTuple
 
@@ -78,21 +78,6 @@ class Problem:
             "fix": self.fix,
             "fixable": fixable,
         }
-
-
-@dataclass
-class Rows:
-    """What some files held.
-
-    Attributes:
-        rows: The usable rows, in file order.
-        problems: The records that are no row.
-        lines: How many records of each file held anything, by file.
-    """
-
-    rows: list[Row] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    lines: dict[str, int] = field(default_factory=dict)
 
 
 def make(

@@ -11,7 +11,7 @@ are set aside, until each cluster that is left touches one split.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -92,14 +92,6 @@ def split(
         [*_sizes(result, shares, Counter(found.sides), free), *_big(ties)],
         tuple(name for name in NAMES if all_shares(shares)[name] > 0),
     )
-
-
-def clusters(rows: list[Row], related: Iterable[tuple[str, str]], seed: int) -> list[Cluster]:
-    """Join rows that share a group or are related, directly or through others."""
-    members: dict[int, list[Row]] = defaultdict(list)
-    for row, root in zip(rows, Ties(rows, related, []).roots, strict=False):
-        members[root].append(row)
-    return [cluster_of(found, seed) for found in members.values()]
 
 
 def _sizes(

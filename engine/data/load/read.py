@@ -17,24 +17,10 @@ from engine.data.load.nested import lifted
 from engine.data.load.records import Broken, Record, Records
 from engine.data.load.shown import place
 from engine.data.load.sources import Source, sources
-from engine.data.rows import Problem, Row, Rows
+from engine.data.rows import Problem, Row
 
 SAMPLED = 1000  # records by which a file's format is told
 _SAMPLED_SIZE = 4 << 20  # characters of them
-
-
-def read_all(files: dict[str, Path], mapping: dict[str, Mapping] | None = None) -> Rows:
-    """Read files or folders, each under the name by which findings shall call it."""
-    found = Rows()
-    for name, path in files.items():
-        found.lines[name] = 0
-        for item in read(path, name, (mapping or {}).get(name)):
-            found.lines[name] += 1
-            if isinstance(item, Row):
-                found.rows.append(item)
-            else:
-                found.problems.append(item)
-    return found
 
 
 def read(path: Path, name: str = "", mapping: Mapping | None = None) -> Iterator[Row | Problem]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from itertools import pairwise
 
 from hypothesis import given
@@ -15,7 +15,7 @@ from engine.data.alike.containment import contained
 from engine.data.alike.duplicates import sort
 from engine.data.alike.minhash import pieces
 from engine.data.alike.normalise import normalise, shingles, stands_in, words
-from engine.data.divide import split
+from engine.data.divide.ties import Ties
 from engine.data.rows import Row, make
 
 NUMBERED = [
@@ -38,8 +38,8 @@ def test_no_split_by_cluster_shares_a_passage_or_holds_a_prompt_of_another() -> 
         texts.append(passage if number < 10 else f"{around[0]} {passage} {around[1]}")
     result = sort(rows(*[(text, f"{n}") for n, text in enumerate(texts)]))
     assert len(result.kept) == len(texts)
-    groups = split.clusters(result.kept, result.related, 1)
-    assert max(len(group.rows) for group in groups) == 2
+    groups = Counter(Ties(result.kept, result.related, []).roots)
+    assert max(groups.values()) == 2
     assert len(groups) == len(passages)
 
 

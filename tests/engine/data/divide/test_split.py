@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.base.errors import UsageError
-from engine.data.divide.split import Split, clusters, split
+from engine.data.divide.split import Split, split
+from engine.data.divide.ties import Ties
 from engine.data.rows import Row, make
 
 Pair = tuple[str, str]
@@ -484,6 +485,6 @@ def test_a_long_chain_is_one_cluster() -> None:
     rows = some_rows(50_000)
     chain = [(one.id, other.id) for one, other in itertools.pairwise(rows)]
     random.Random(1).shuffle(chain)
-    assert len(clusters(rows, chain, 1)) == 1
+    assert len(set(Ties(rows, chain, []).roots)) == 1
     settled = {rows[0].id: "train", rows[-1].id: "test"}
     assert len(divide(rows, chain, settled=settled).bridges) == 1

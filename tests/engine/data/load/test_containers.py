@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from engine.base.errors import TunesmithError
-from engine.data.load.read import read, read_all
+from engine.data.load.read import read
 from engine.data.load.text import LONGEST_PIECE, cut
 from engine.data.rows import Problem, Row
+from tests.engine.data.load.all_rows import read_all
 
 from .conftest import Reading
 

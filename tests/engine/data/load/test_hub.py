@@ -14,7 +14,7 @@ import pytest
 
 from engine.base.errors import UsageError
 from engine.data.load.hub import located, parsed
-from engine.data.load.read import read_all
+from tests.engine.data.load.all_rows import read_all
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 ROW = b'{"question": "What is %s?", "answer": "A word."}\n'

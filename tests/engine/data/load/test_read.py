@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.base.errors import TunesmithError, UsageError
-from engine.data.load.read import read, read_all
+from engine.data.load.read import read
 from engine.data.rows import Problem, Row, from_json, to_json
+from tests.engine.data.load.all_rows import read_all
 
 from .conftest import Reading
 
