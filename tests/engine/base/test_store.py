@@ -83,3 +83,37 @@ def test_opening_a_store_loads_neither_numpy_nor_pandas(tmp_path):
 
 def _project(name):
     return {"name": name, "path": name, "task": "free", "base_model": "m", "created": 0.0}
+
+
+def test_widening_the_scores_keeps_them_and_what_belongs_to_them(tmp_path):
+    from sqlite_utils import Database
+
+    from engine.base.schema import migrations
+
+    connection = sqlite3.connect(tmp_path / "runs.db")
+    migrations.apply(Database(connection), stop_before="m004_advice_and_fit")
+    connection.execute("PRAGMA user_version = 3")
+    connection.execute(
+        "INSERT INTO projects (id, name, path, task, base_model, created) VALUES (1, 'a', '/a', 'free', 'm', 0)"
+    )
+    connection.execute(
+        "INSERT INTO scores (id, project_id, dataset_id, subject, split, model, rows, seconds, "
+        "created) VALUES (7, 1, 'd', 'base', 'test', 'm', 1, 1.0, 0)"
+    )
+    connection.execute("INSERT INTO score_metrics VALUES (7, 'exact_match', 1.0, 0.2, 1.0, 1)")
+    connection.execute(
+        "INSERT INTO answers (score_id, row_id, expected, answer, exact, valid, tokens) "
+        "VALUES (7, 'r', 'x', 'x', 1, 1, 2)"
+    )
+    connection.commit()
+    connection.close()
+
+    store = Store(tmp_path)
+    found = store.row(
+        "SELECT s.subject, m.value, a.score FROM scores s JOIN score_metrics m ON m.score_id = s.id "
+        "JOIN answers a ON a.score_id = s.id"
+    )
+    assert tuple(found) == ("base", 1.0, 1.0)
+    assert "scores_wider" not in str(
+        [row[0] for row in store.rows("SELECT sql FROM sqlite_master")]
+    )

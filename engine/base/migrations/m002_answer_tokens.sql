@@ -1,0 +1,1 @@
+ALTER TABLE datasets ADD COLUMN tokens_answers INTEGER NOT NULL DEFAULT 0
