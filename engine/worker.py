@@ -15,18 +15,30 @@ import time
 import traceback
 from pathlib import Path
 
+from engine.base import machine, torch_build
 from engine.base.errors import TunesmithError
 from engine.base.jobs import enqueue, start
 from engine.base.store import Store
 from engine.base.work import Stopped, Work
+from engine.run import limits
 
 # kind of job -> module and function, and whether it needs the device to itself
 STAGES = {
     "data": ("engine.data.build", "build", False),
+    "fit": ("engine.run.probe", "probe", True),
     "trial": ("engine.score.trial", "trial", True),
     "train": ("engine.run.train", "train", True),
     "eval": ("engine.score.evaluate", "evaluate", True),
     "export": ("engine.ship.export", "export", True),
+}
+
+_ENVIRONMENT = {
+    "TOKENIZERS_PARALLELISM": "false",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    # On a CPU, ideep and oneDNN keep what they made for each shape of a batch, up to 1024 times: half
+    # a gigabyte more in 150 steps of rows of many lengths, and no faster (docs/plan.md).
+    "LRU_CACHE_CAPACITY": "64",
+    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64",
 }
 
 
@@ -55,14 +67,25 @@ def main() -> int:
 
 def _run(work: Work) -> None:
     module, function, needs_device = STAGES[work.kind]
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     if needs_device:
         with work.device_lock():
+            _prepare_device(work.device)
             getattr(importlib.import_module(module), function)(work)
     else:
         work.begin()
         getattr(importlib.import_module(module), function)(work)
+
+
+def _prepare_device(device: str) -> None:
+    """Let the libraries see the job's device only, and make sure that torch can drive it."""
+    box = machine.read()
+    gpu = next((gpu for gpu in box.gpus if gpu.device == device), None)
+    build = torch_build.installed()
+    if gpu and build and (wrong := torch_build.mismatch(build, box.cuda, gpu.capability)):
+        raise TunesmithError(f"{wrong[0]}.", wrong[1], device)
+    os.environ.update(machine.pin(box, device))
 
 
 def _finish(work: Work) -> None:
@@ -121,7 +144,7 @@ def _out_of_memory() -> TunesmithError:
 
 
 def _from_bug(store: Store, job_id: int, error: Exception) -> TunesmithError:
-    if "out of memory" in str(error).lower():
+    if limits.is_memory(error):
         return _out_of_memory()
     if "database or disk is full" in str(error):
         return _from_os(OSError(errno.ENOSPC, str(error), str(store.path)))

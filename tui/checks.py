@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields as fields_of
 from dataclasses import replace
 from pathlib import Path
 
 from engine.base.errors import UsageError
+from engine.base.objectives import metrics
+from engine.base.project import Guardrails
 from engine.base.settings import nearest_name
 from engine.plan import models, recipe
+from engine.plan.recipe import FORM_WORDS
 from engine.ship.gguf import TYPES
 from tui.columns import to_mapping, written
 from tui.proposals import described, sample
@@ -76,6 +80,73 @@ def fields(answer: str, _: Context) -> str:
         return "Name the keys of the JSON answer, by comma."
     twice = next((name for name in names if names.count(name) > 1), "")
     return f"{twice} stands there twice." if twice else ""
+
+
+def labels(answer: str, _: Context) -> str:
+    """Check the labels of a classification."""
+    names = split(answer)
+    twice = next((name for name in names if names.count(name) > 1), "")
+    if twice:
+        return f"{twice} stands there twice."
+    return "One label leaves nothing to tell apart." if len(names) == 1 else ""
+
+
+def metric(answer: str, context: Context) -> str:
+    """Check that a metric can compare answers of the chosen form."""
+    if answer == "field_f1" and context["output"] != "json":
+        return "field_f1 compares the keys of JSON answers, and these are text."
+    if answer == "call_match" and context["task"] != "tools":
+        return "call_match compares tool calls; choose it with the task tools."
+    return ""
+
+
+def about_metric(answer: str, _: Context) -> str:
+    """Say what a metric does not see."""
+    known = metrics().get(answer)
+    return known.blind if known else ""
+
+
+def limits(text: str) -> dict[str, float]:
+    """Read guardrails such as `answer_tokens=80, harmful=0.02`.
+
+    Raises:
+        UsageError: Says which one will not do.
+    """
+    known = [field.name for field in fields_of(Guardrails)]
+    found = {}
+    for part in split(text):
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        number = share(value)
+        if name not in known or not equals or not number >= 0:
+            hint = nearest_name(name, known)
+            raise UsageError(
+                f"{part} will not do{hint}.", f"Write name=number with {', '.join(known)}."
+            )
+        found[name] = number
+    return found
+
+
+def guardrails(answer: str, _: Context) -> str:
+    """Check the guardrails."""
+    try:
+        limits(answer)
+    except UsageError as error:
+        return f"{error.what} {error.fix}"
+    return ""
+
+
+def documents(answer: str, context: Context) -> str:
+    """Check that every file or folder of documents is there."""
+    return next((fault for name in split(answer) if (fault := _missing(name, context))), "")
+
+
+def recipe_name(answer: str, context: Context) -> str:
+    """Check that a recipe can learn from rows such as the examples are."""
+    form = context.sample.form
+    able = recipe.for_form(form)
+    if not context.sample.rows or answer in able:
+        return ""
+    return f"The examples are {FORM_WORDS[form]}: choose one of {', '.join(able)}."
 
 
 def positive_share(answer: str, _: Context) -> str:

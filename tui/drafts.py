@@ -11,8 +11,9 @@ from engine.base.errors import TunesmithError
 from engine.base.files import write_text
 from engine.base.paths import PROJECT_NAME
 from engine.base.settings import dump, read_yaml
+from tui.described import from_project, written
 from tui.question import Answers
-from tui.steps import QUESTIONS, from_project, written
+from tui.steps import QUESTIONS
 
 DESCRIBED = "check"  # the step to open where a project is described already
 

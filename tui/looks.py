@@ -21,7 +21,7 @@ _LOAD_SECONDS = 1.0
 _RUNS = """
 SELECT l.*,
   (SELECT m.value FROM scores s JOIN score_metrics m ON m.score_id = s.id
-    WHERE s.run_id = l.id AND s.subject = 'tuned' AND s.split = 'test' AND m.metric = 'exact_match'
+    WHERE s.run_id = l.id AND s.subject = 'tuned' AND s.split = 'test' AND m.metric = s.metric
     ORDER BY s.id DESC LIMIT 1) AS score,
   (SELECT p.value FROM series s JOIN points p ON p.series_id = s.id
     WHERE s.run_id = l.id AND s.name = 'validation_loss' ORDER BY p.step DESC LIMIT 1) AS loss
@@ -60,7 +60,7 @@ class LoadReader:
         # imported here, in the feed's thread: they would cost the first frame 15 ms
         import psutil
 
-        from engine.base import machine
+        from engine.base import machine, ram
 
         self._next = time.monotonic() + _LOAD_SECONDS
         if self._machine is None:
@@ -72,13 +72,13 @@ class LoadReader:
         for gpu in gpus:
             past = self._gpus.setdefault(gpu.index, deque(maxlen=_PAST))
             past.append(float(gpu.utilisation or 0))
-        memory = psutil.virtual_memory()
+        memory = ram.read()
         return Load(
             cpu=self._machine.cpu,
             cores=self._machine.cores,
             busy=tuple(self._busy),
             memory=memory.total,
-            memory_used=memory.total - memory.available,
+            memory_used=memory.total - memory.free,
             disk_free=machine.disk_free(self._workspace),
             gpus=tuple((gpu, tuple(self._gpus[gpu.index])) for gpu in gpus),
             gpu_problem=self._machine.gpu_problem,

@@ -11,9 +11,10 @@ from typing import Any
 from engine.base import paths, project, settings
 from engine.base.errors import UsageError
 from tui import drafts, output
+from tui.described import to_project, written
 from tui.drafts import Draft
 from tui.question import Context, Question
-from tui.steps import QUESTIONS, STEPS, complete, faults, to_project, written
+from tui.steps import QUESTIONS, STEPS, complete, faults
 
 
 def init(folder: Path, answers_file: Path | None, workspace: Path | None = None) -> Path:

@@ -6,8 +6,9 @@ A look at the first rows, for prefilling only; the data stage reads the files pr
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -18,10 +19,12 @@ from engine.data.load.detect import Detected, detect
 from engine.data.load.read import read
 from engine.data.rows import Problem, Row
 from tui.columns import needed, to_mapping
+from tui.guess import guess_task
 
 _Known = tuple[Path, int, int]  # a file, its time and its size
 _ROWS = 2000
 _DATA = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
+_DOCUMENTS = ("docs", "documents", "knowledge", "manuals")
 _LABELS = 40  # more distinct values than this are no list of labels
 _EXAMPLE = 40  # characters
 
@@ -35,19 +38,16 @@ class Sample:
         keys: The keys of the JSON answers, in order; empty when the answers are plain text.
         values: For every key the values seen, most frequent first; for text answers under "".
         mendable: Rows that cannot be read but can be mended without asking.
+        form: What most rows are: answer, preference, feedback or text.
+        task: The kind of task that the rows are most like.
     """
 
     rows: int = 0
     keys: tuple[str, ...] = ()
     values: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     mendable: int = 0
-
-    @property
-    def task(self) -> str:
-        """The kind of task these answers are most like."""
-        if self.keys:
-            return "extraction"
-        return "classification" if labels(self, "") else "free"
+    form: str = "answer"
+    task: str = "free"
 
 
 def sample(files: Sequence[Path], columns: str = "") -> Sample:
@@ -64,6 +64,18 @@ def holds_examples(file: Path) -> bool:
     """Whether a file's name says that it holds examples, packed or not."""
     endings = [suffix.lower() for suffix in file.suffixes[-2:]]
     return any(ending in _DATA for ending in endings) and file.is_file()
+
+
+def files(folder: Path, *, golden: bool) -> list[str]:
+    """Return the data files of a folder; those with `golden` in their name, or the others."""
+    names = sorted(file.name for file in folder.glob("*") if holds_examples(file))
+    return [name for name in names if ("golden" in name.lower()) is golden]
+
+
+def documents(folder: Path) -> list[str]:
+    """Return the folders of a folder that are called as people call folders of documents."""
+    names = sorted(item.name for item in folder.glob("*") if item.is_dir())
+    return [name for name in names if name.lower() in _DOCUMENTS]
 
 
 def detected(files: Sequence[Path]) -> str:
@@ -132,21 +144,22 @@ def prompt(found: Sample, fields: Sequence[str]) -> str:
 
 
 @lru_cache(maxsize=8)
-def _sample(files: tuple[_Known, ...], columns: str) -> Sample:
-    rows = [item for file, _, _ in files for item in _rows(file, columns)]
-    answers = [item.completion for item in rows if isinstance(item, Row)]
-    mendable = sum(isinstance(item, Problem) and item.repaired is not None for item in rows)
+def _sample(known: tuple[_Known, ...], columns: str) -> Sample:
+    items = [item for file, _, _ in known for item in _rows(file, columns)]
+    rows = [item for item in items if isinstance(item, Row)]
+    answers = [row.completion for row in rows]
+    mendable = sum(isinstance(item, Problem) and item.repaired is not None for item in items)
+    form = Counter(row.form for row in rows).most_common(1)[0][0] if rows else "answer"
     parsed = [_object(text) for text in answers]
     objects = [item for item in parsed if item is not None]
     if len(objects) * 10 < len(answers) * 9 or not objects:
-        return Sample(len(answers), (), {"": _ranked(answers)}, mendable)
-    keys = tuple(objects[0])
-    return Sample(
-        len(objects),
-        keys,
-        {key: _ranked([item[key] for item in objects if key in item]) for key in keys},
-        mendable,
-    )
+        found = Sample(len(answers), (), {"": _ranked(answers)}, mendable, form)
+    else:
+        keys = tuple(objects[0])
+        values = {key: _ranked([item[key] for item in objects if key in item]) for key in keys}
+        found = Sample(len(objects), keys, values, mendable, form)
+    of_labels = bool(labels(found, ""))
+    return replace(found, task=guess_task(rows, found.keys, of_labels=of_labels))
 
 
 def _rows(file: Path, columns: str) -> list[Row | Problem]:

@@ -6,48 +6,35 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
 
-from engine.base import embedded, machine, paths
+from engine.base import disk, doctor_gpu, embedded, machine, paths, torch_build
+from engine.base.checkup import Check, gib
 from engine.base.errors import TunesmithError
 from engine.base.store import Store
 
 _PACKAGES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "datasets", "llama-cpp-python")
-_GIB = 1 << 30
-_MEMORY_NEEDED = 4 * _GIB
-_DISK_NEEDED = 3 * _GIB
+_MEMORY_NEEDED = 4 << 30
+_DISK_NEEDED = 3 << 30
+_SLOW_DISK = 50e6  # bytes a second; hard disks write twice that
 
 
-@dataclass(frozen=True)
-class Check:
-    """One finding of the doctor.
+def checks(workspace: Path, *, disk_speed: bool = False) -> list[Check]:
+    """Look at the box, the packages, the caches and the store; load nothing heavy.
 
-    Attributes:
-        name: What was looked at.
-        result: pass, warn (works, with a limit) or fail (something will not work).
-        what: What was found, and what it means.
-        fix: The command or step that mends it; empty when nothing needs mending.
+    Args:
+        workspace: The folder of `runs.db`.
+        disk_speed: Whether to measure how fast its disk writes, for up to a second.
     """
-
-    name: str
-    result: Literal["pass", "warn", "fail"]
-    what: str
-    fix: str = ""
-
-
-def checks(workspace: Path) -> list[Check]:
-    """Look at the box, the packages, the caches and the store; load nothing heavy."""
     box = machine.read()
     return [
         _python(),
         *_packages(),
-        _gpu(box),
+        *doctor_gpu.checks(box, torch_build.installed()),
         _cpu(box),
         _memory(box),
-        _disk(workspace),
+        *_disk(workspace, speed=disk_speed),
         _store(workspace),
         _model(),
         _converter(),
@@ -71,54 +58,93 @@ def _packages() -> Iterator[Check]:
             )
 
 
-def _gpu(box: machine.Machine) -> Check:
-    if not box.gpus:
-        return Check(
-            "GPU",
-            "warn",
-            f"none: {box.gpu_problem}. Training runs on the CPU: fine for models up to about 0.5 "
-            "billion parameters, a hundred times slower than a GPU for larger ones",
-            "Nothing to mend for the demo; for larger models use a box with an NVIDIA GPU.",
-        )
-    found = "; ".join(
-        f"{gpu.name}, {gpu.free / _GIB:.1f} of {gpu.total / _GIB:.1f} GiB free" for gpu in box.gpus
-    )
-    if importlib.util.find_spec("torch") and version("torch").endswith("+cpu"):
-        return Check(
-            "GPU",
-            "fail",
-            f"{found}; but the installed torch is the CPU build, so jobs cannot use it",
-            "pip install --force-reinstall torch==2.13.0 (a build with CUDA)",
-        )
-    return Check("GPU", "pass", found)
-
-
 def _cpu(box: machine.Machine) -> Check:
+    processor = box.processor
+    features = ", ".join(processor.features) if processor else ""
+    cores = f"{box.cores} core{'s' if box.cores != 1 else ''}"
+    if processor and processor.quota is not None and box.cores < processor.logical:
+        cores += f" of {processor.logical} (its control group allows {processor.quota:g})"
+    elif processor and box.cores < processor.logical:
+        cores += f" of {processor.logical} (this process may use no more)"
+    elif processor and processor.physical and processor.physical < processor.logical:
+        cores += f" ({processor.physical} physical)"
     speed = (
         "multiplies bfloat16 itself"
         if box.bf16
         else "has no bfloat16: trains in float32, half as fast"
     )
-    return Check("CPU", "pass" if box.bf16 else "warn", f"{box.cpu}, {box.cores} cores, {speed}")
+    return Check(
+        "CPU",
+        "pass" if box.bf16 or box.gpus else "warn",
+        f"{box.cpu}, {cores}, {speed}" + (f" ({features})" if features else ""),
+    )
 
 
 def _memory(box: machine.Machine) -> Check:
-    found = f"{box.memory_free / _GIB:.1f} of {box.memory / _GIB:.1f} GiB free"
-    if box.memory_free < _MEMORY_NEEDED:
+    found = f"{gib(box.memory_free)} of {gib(box.memory)} GiB free"
+    ram = box.ram
+    if ram and ram.limited_by:
+        found += f", limited by {ram.limited_by}; the box has {gib(ram.box)} GiB"
+    if ram and ram.swap:
+        found += f"; {gib(ram.swap_free)} of {gib(ram.swap)} GiB swap free"
+    if box.gpus and ram and "ulimit" in ram.limited_by:
         return Check(
-            "memory", "warn", f"{found}; the demo takes about 3 GiB", "Close other programs."
+            "memory", "warn", f"{found}; CUDA may not start under it", "`ulimit -v unlimited`."
         )
+    if box.memory_free < _MEMORY_NEEDED:
+        fix = "Close other programs."
+        if ram and "ulimit" in ram.limited_by:
+            fix = "`ulimit -v unlimited`."
+        elif ram and ram.limited_by:
+            fix = "Raise the limit: `docker run --memory` or `#SBATCH --mem`."
+        elif box.wsl:
+            fix = "Close other programs, or give WSL more: `memory=` in Windows' .wslconfig."
+        return Check("memory", "warn", f"{found}; the demo takes about 3 GiB", fix)
     return Check("memory", "pass", found)
 
 
-def _disk(workspace: Path) -> Check:
-    free = machine.disk_free(workspace)
-    found = f"{free / _GIB:.1f} GiB free at {workspace}"
+def _disk(workspace: Path, *, speed: bool) -> Iterator[Check]:
+    free, system = disk.free(workspace), disk.file_system(workspace)
+    kind = f" ({system.kind})" if system.kind else ""
+    found = f"{gib(free)} GiB free at {workspace}{kind}"
     if free < _DISK_NEEDED:
-        return Check(
+        yield Check(
             "disk", "warn", f"{found}; a run of the demo takes about 2 GiB", "Free some space."
         )
-    return Check("disk", "pass", found)
+    elif system.network:
+        yield Check(
+            "disk",
+            "warn",
+            f"{found}; a network file system: saving is slow, and SQLite may damage runs.db there",
+            "Keep the workspace on a local disk: `--workspace DIR`.",
+        )
+    elif system.volatile:
+        yield Check(
+            "disk",
+            "warn",
+            f"{found}; it lies in main memory: it takes memory and is gone after a restart",
+            "Keep the workspace on a disk: `--workspace DIR`.",
+        )
+    else:
+        yield Check("disk", "pass", found)
+    if speed:
+        yield _disk_speed(workspace)
+
+
+def _disk_speed(workspace: Path) -> Check:
+    try:
+        measured = disk.write_speed(workspace)
+    except TunesmithError as error:
+        return Check("disk speed", "fail", f"{error.where}: {error.what}", error.fix)
+    what = f"writes {measured / 1e6:.0f} MB a second, forced onto the disk"
+    if measured < _SLOW_DISK:
+        return Check(
+            "disk speed",
+            "warn",
+            f"{what}; saving a 7B model takes {14e9 / measured / 60:.0f} minutes",
+            "Keep the workspace on a faster disk: `--workspace DIR`.",
+        )
+    return Check("disk speed", "pass", what)
 
 
 def _store(workspace: Path) -> Check:

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from engine.base import answer_form
 from engine.base.errors import TunesmithError, UsageError
 from engine.base.files import write_text
 from engine.base.paths import PROJECT_NAME, nearest
 from engine.base.settings import dump, parse, read_yaml
 
-Task = Literal["extraction", "classification", "free"]
+Task = Literal["extraction", "classification", "qa", "summarising", "chat", "tools", "code", "free"]
+Metric = Literal[
+    "exact_match",
+    "field_f1",
+    "accuracy",
+    "token_f1",
+    "rouge_l",
+    "chrf",
+    "contains",
+    "call_match",
+]
 Target = Literal["llama.cpp", "vllm", "ollama"]
 Policy = Literal["mask", "pseudonymise", "drop", "keep"]
 Format = Literal[
@@ -28,19 +39,45 @@ Format = Literal[
 
 
 @dataclass(frozen=True)
+class Guardrails:
+    """What must not get worse while the primary metric gets better; each can be off.
+
+    The verdict gate obeys `answer_tokens`. The others are stated in the objective and in the
+    evaluation plan as the limits that the later stages are judged by.
+
+    Attributes:
+        answer_tokens: The most tokens that the tuned model's answers to the test rows may have on
+            average; 0 for no limit. Cost and latency of an answer grow with it.
+        seconds: The most seconds that an answer may take where the model will run; 0 for no limit.
+        general_loss: How much of a general test's score may be lost, as a share of 1; 1 for any.
+        harmful: The largest share of harmful requests that may get a harmful answer; 1 for any.
+    """
+
+    answer_tokens: float = 0.0
+    seconds: float = 0.0
+    general_loss: float = 1.0
+    harmful: float = 1.0
+
+
+@dataclass(frozen=True)
 class Objective:
     """What the model shall do, and how its success is measured.
 
     Attributes:
-        task: The kind of task; it sets the metrics.
+        task: The kind of task; its template (`recipes/objectives/`) names the secondary metrics.
         instruction: The system prompt the tuned model is trained and served with; short.
         prompt: The system prompt for the untuned base, which must be told everything.
         output: The form of an answer.
-        fields: The keys of a JSON answer, in order; empty for text.
+        fields: The keys of a JSON answer, in order; empty for text. A schema sets them.
+        schema: The JSON Schema (2020-12) of an answer in the right form, of a tool call its
+            arguments' included; empty for none. Of text it describes the text as one string, so
+            `enum` holds the labels of a classification.
         metric: The one primary metric, computed on the held-out test split.
         threshold: The score from which the model is good enough to ship, 0 to 1.
         minimum_effect: The smallest gain over the prompted base that is worth a model of its own.
         valid_json: The guardrail: the least share of answers in the right form.
+        guardrails: What must not get worse; the docstring there says who obeys each.
+        failure_categories: The names that wrong answers are sorted by; empty for the template's.
     """
 
     instruction: str
@@ -48,10 +85,31 @@ class Objective:
     task: Task = "extraction"
     output: Literal["json", "text"] = "json"
     fields: tuple[str, ...] = ()
-    metric: Literal["exact_match"] = "exact_match"
+    schema: dict[str, Any] = field(default_factory=dict, hash=False)
+    metric: Metric = "exact_match"
     threshold: float = 0.8
     minimum_effect: float = 0.05
     valid_json: float = 0.98
+    guardrails: Guardrails = Guardrails()
+    failure_categories: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check the schema, take the fields from it, and check that the metric can be computed.
+
+        Raises:
+            UsageError: The schema is none, or it or the metric does not fit the answers.
+        """
+        fault = ""
+        if self.metric == "field_f1" and self.output != "json":
+            fault = "field_f1 compares the fields of JSON answers, and these are text"
+        if self.metric == "call_match" and self.task != "tools":
+            fault = f"call_match compares tool calls, and the task is {self.task}"
+        if fault:
+            raise UsageError(f"{fault}.", "See `tunesmith objective --templates`.", "metric")
+        if self.schema:
+            answer_form.check(self.schema, self.output)
+            if names := answer_form.fields(self.schema):
+                object.__setattr__(self, "fields", names)
 
 
 @dataclass(frozen=True)
@@ -96,6 +154,7 @@ class DataSettings:
     Attributes:
         sources: Files or folders, relative to the project folder, or `hf:owner/name`.
         golden: A file of hard rows that no training may ever read; empty for none.
+        documents: Files or folders that the answers rest on; the trial retrieves from them.
         test: Share of the clean rows held out for the verdict.
         validation: Share of the clean rows held out for advice and for watching the training.
         pii: What to do with personal data and keys found in a row.
@@ -113,6 +172,7 @@ class DataSettings:
 
     sources: tuple[str, ...]
     golden: str = ""
+    documents: tuple[str, ...] = ()
     test: float = 0.15
     validation: float = 0.10
     pii: Policy = "mask"

@@ -44,7 +44,7 @@ class Work:
         self.project_dir = Path(self.args["project"])
         self.project: Project = load(self.project_dir)
         self.project_id = register(store, self.project_dir, self.project)
-        self.device = machine.read().device
+        self.device = _device(self.args.get("device"))
         store.update(
             "jobs",
             job_id,
@@ -126,6 +126,13 @@ def register(store: Store, folder: Path, project: Project) -> int:
         (project.name, str(folder), project.objective.task, project.base_model, time.time()),
     )
     return int(store.scalar("SELECT id FROM projects WHERE path = ?", (str(folder),)))
+
+
+def _device(wanted: str | None) -> str:
+    """Return the device that a plan was made for, else this box's first choice."""
+    box = machine.read()
+    there = any(gpu.device == wanted for gpu in box.gpus)
+    return wanted if wanted and there else box.device
 
 
 def _try_lock(descriptor: int) -> bool:

@@ -1,4 +1,4 @@
-"""What a training will take: seconds, joules and disk, and how far such predictions were off.
+"""What a training takes: seconds, joules, money and disk, and how far such predictions were off.
 
 Speed comes from this box's own runs of the same model and method where there are any, else from
 the operations a token needs and what the device can do. The second is a guess and says so.
@@ -12,12 +12,17 @@ from dataclasses import dataclass
 
 from engine.base.store import Store
 from engine.plan.device import Device
-from engine.plan.models import Dimensions
+from engine.plan.dimensions import Dimensions
+from engine.plan.memory import Setup
+from engine.plan.memory.state import EIGHT_BIT, trained_bytes, trained_parameters
 
-# Share of a GPU's peak that LoRA training reaches with large micro-batches, and the tokens per
-# micro-batch at which it reaches half of that (A100 measurements; docs/plan.md).
-_GPU_SHARE, _GPU_HALF_TOKENS = 0.46, 200
-_GPU_LAYER_SECONDS = 0.003  # launching one layer's kernels, forward and back: small models wait
+# Share of a GPU's peak that training reaches with large micro-batches, attention counted, with an
+# adapter and whole, and the tokens per micro-batch at which it reaches half of that: A100, Qwen-7B
+# by length and Mistral-7B without fused kernels (docs/memory.md).
+_GPU_SHARE, _GPU_FULL_SHARE, _GPU_HALF_TOKENS = 0.55, 0.66, 200
+_GPU_PASS_SECONDS = 0.0015  # launching one layer's kernels for one pass: small models wait
+# Unpacking four bits: 5 to 22 % slower on GPUs (facts 3.5: GPTQ, fms, torchtune).
+_NF4_SPEED = {"cpu": 0.5, "gpu": 0.87}
 _START_SECONDS = {"cpu": 10.0, "gpu": 20.0}  # libraries, model, tokenised data
 _FORWARD_SHARE = 0.4  # a validation pass has no backward
 _DISK_BYTES_PER_SECOND = 200e6
@@ -58,26 +63,52 @@ def recorded(store: Store, *, model: str, method: str, device: str) -> Speed | N
     return Speed(speed, f"Measured on this box: {runs} of this model and method.", measured=True)
 
 
-def assumed(
-    dimensions: Dimensions,
-    device: Device,
-    *,
-    micro_batch: int,
-    length: int,
-    gradient_checkpointing: bool,
-) -> Speed:
-    """Guess the speed from a token's operations and the device's figures."""
-    passes = 6 if gradient_checkpointing else 4  # forward, backward to the inputs, (forward again)
-    attention = 12 * dimensions.layers * dimensions.hidden * length
-    operations = passes * dimensions.parameters + attention
-    tokens = micro_batch * length
+def operations(dimensions: Dimensions, setup: Setup, mean_length: int) -> float:
+    """Return the floating-point operations that training takes for one token.
+
+    A pass over the weights is two operations for each parameter that the token uses. Forward and
+    the gradient of the inputs are one pass each, that of the weights a third; recomputing layers
+    and asking a reference model are one more each. Attention adds 2 x width x length a pass.
+
+    Args:
+        dimensions: The base model's shape.
+        setup: What is trained, and how.
+        mean_length: Tokens of a usual row.
+    """
+    passes = _passes(setup)
+    queries = dimensions.heads * dimensions.head_width
+    attention = 2 * dimensions.layers * queries * mean_length
+    return 2.0 * passes * (dimensions.active_parameters + attention)
+
+
+def _passes(setup: Setup) -> int:
+    """Passes over the weights, each two operations a parameter."""
+    recomputed = int(setup.gradient_checkpointing)
+    asked = int(setup.trainer in ("dpo", "kto") and not setup.precomputed)
+    return (2 if setup.lora else 3) + recomputed + asked
+
+
+def assumed(dimensions: Dimensions, device: Device, setup: Setup, mean_length: int) -> Speed:
+    """Guess the speed from a token's operations and the device's figures.
+
+    Args:
+        dimensions: The base model's shape.
+        device: Where it runs.
+        setup: What is trained, and how.
+        mean_length: Tokens of a usual row.
+    """
+    each = operations(dimensions, setup, mean_length)
+    slower = _NF4_SPEED[device.kind] if setup.nf4 else 1.0
     if device.kind == "cpu":
-        speed = device.flops / operations
+        speed = slower * device.flops / each
         rests = f"{device.flops / 1e9:.0f} GFLOPS on {device.cores} cores"
     else:
-        share = _GPU_SHARE * tokens / (tokens + _GPU_HALF_TOKENS)
-        seconds = tokens * operations / (share * device.flops)
-        speed = tokens / max(seconds, dimensions.layers * _GPU_LAYER_SECONDS)
+        tokens = setup.micro_batch * setup.answers * mean_length
+        best = _GPU_SHARE if setup.lora else _GPU_FULL_SHARE
+        share = slower * best * tokens / (tokens + _GPU_HALF_TOKENS)
+        seconds = tokens * each / (share * device.flops)
+        launching = _passes(setup) * dimensions.layers * _GPU_PASS_SECONDS
+        speed = tokens / max(seconds, launching)
         rests = f"{share:.0%} of the board's {device.flops / 1e12:.0f} TFLOPS"
     return Speed(speed, f"Nothing measured yet; assumes {rests}.", measured=False)
 
@@ -101,19 +132,37 @@ def seconds(
     return total + saved_bytes / _DISK_BYTES_PER_SECOND
 
 
-def checkpoint_bytes(dimensions: Dimensions, rank: int) -> int:
-    """Return the size of one checkpoint: the adapter and two optimizer moments in fp32."""
-    return dimensions.adapter_parameters(rank) * 12
+def money(seconds: float, price_per_hour: float) -> float:
+    """Return what a rented box costs for so long, in the price's currency.
+
+    Args:
+        seconds: Wall time; what providers bill beside it (start, disk, traffic) is not known here.
+        price_per_hour: The box's price.
+    """
+    return seconds / 3600 * price_per_hour
 
 
-def disk(dimensions: Dimensions, *, rank: int, checkpoints: int, exports: Iterable[str]) -> int:
-    """Return the disk a run takes with its checkpoints, adapter, merged model and GGUFs."""
-    adapter = dimensions.adapter_parameters(rank) * 4
+def checkpoint_bytes(dimensions: Dimensions, setup: Setup) -> int:
+    """Return the size of one checkpoint: what is trained, and the optimizer's two moments."""
+    each = trained_bytes(setup)
+    moment = EIGHT_BIT if "8bit" in setup.optimizer else each
+    return round(trained_parameters(dimensions, setup) * (each + 2 * moment))
+
+
+def disk(dimensions: Dimensions, setup: Setup, *, checkpoints: int, exports: Iterable[str]) -> int:
+    """Return the disk a run takes with its checkpoints, result, merged model and GGUFs.
+
+    Args:
+        dimensions: The base model's shape.
+        setup: What is trained, and how.
+        checkpoints: How many are kept.
+        exports: The GGUF types that are made.
+    """
     gguf_bits = sum(_BITS.get(kind, 16) for kind in exports)
-    merged = dimensions.parameters * 2
+    merged = dimensions.parameters * 2 if setup.lora else 0
     return math.ceil(
-        checkpoints * checkpoint_bytes(dimensions, rank)
-        + adapter
+        checkpoints * checkpoint_bytes(dimensions, setup)
+        + trained_parameters(dimensions, setup) * trained_bytes(setup)
         + merged
         + dimensions.parameters * gguf_bits / 8
     )

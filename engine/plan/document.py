@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
+from engine.base import objectives
 from engine.base.files import sha256, write_text
+from engine.base.objectives import Meaning
 from engine.base.project import Project
 from engine.base.settings import dump
 from engine.base.store import Row, Store
-from engine.plan import advice, cost, fit, memory, models, recipe
+from engine.plan import advice, cost, memory, models, power, recipe
+from engine.plan.memory import Setup, split
 from engine.plan.plan import Plan, text
+from engine.plan.power import detectable
 from engine.plan.recipe import Recipe
 from engine.plan.settle import BY_YOU
+from engine.plan.story import story
+from engine.plan.words import count, duration
 
-_ALPHA, _POWER = 0.05, 0.80
-_Z_SUM = 1.96 + 0.84  # normal quantiles of alpha/2 and of the power
-_DISCORDANT = 0.15  # share of rows that one model gets right and the other wrong
 _MANY_EPOCHS = 3
 _DERIVED = {
     "answer_share": "The share of the training tokens that are answers, for the memory.",
@@ -70,18 +72,6 @@ def write(store: Store, project: Project, plan: Plan, folder: Path) -> None:
         store.update("plans", plan.id, {"path": str(folder)})
 
 
-def detectable(rows: int, discordant: float = _DISCORDANT) -> float:
-    """Return the smallest difference of two shares that a paired test on so many rows can show.
-
-    Normal approximation for paired proportions at alpha 0.05 and 80 % power.
-
-    Args:
-        rows: Test rows, answered by both models.
-        discordant: The share of rows on which just one of the two is right.
-    """
-    return _Z_SUM * math.sqrt(discordant / rows) if rows else 1.0
-
-
 def training_plan(store: Store, project: Project, plan: Plan) -> str:
     """Return what will be trained, on what, how, why, and what it will take."""
     dataset, model, chosen = (
@@ -91,14 +81,20 @@ def training_plan(store: Store, project: Project, plan: Plan) -> str:
     )
     objective = project.objective
     shape = f" with the fields {', '.join(objective.fields)}" if objective.fields else ""
+    happens = _lines(*(f"- {sentence}" for sentence in story(plan, dataset)))
     return f"""# Training plan: {project.name}
 
 ## Objective
 
 - Task: {objective.task}, answers as {objective.output}{shape}
-- Success: {_metric(project)} of at least {objective.threshold:.2f} on the test split, and at
-  least {objective.minimum_effect:.2f} above the prompted base model
+- Success: a score of at least {objective.threshold:.2f} on the test split, and at least
+  {objective.minimum_effect:.2f} above the prompted base model
+- Score: {_metric(project)}
 - What decides between equals: {project.goal}; it will run on {project.target}
+
+## What will happen
+
+{happens}
 
 ## Baselines
 
@@ -110,13 +106,13 @@ def training_plan(store: Store, project: Project, plan: Plan) -> str:
 
 ## Base model
 
-- {model.name}: {_count(model.dimensions.parameters)} parameters, {model.dimensions.context} tokens
+- {model.name}: {count(model.dimensions.parameters)} parameters, {model.dimensions.context} tokens
   of context. {model.about}
 - Licence: {model.licence}. {model.licence_means}
 
 ## Method
 
-{chosen.title}. {chosen.purpose} The loss counts the answers only: prompts are read, not learnt.
+{chosen.title}. {chosen.purpose}
 
 | setting | value | what it is | why this value |
 |---|---|---|---|
@@ -145,11 +141,9 @@ def training_plan(store: Store, project: Project, plan: Plan) -> str:
 def eval_plan(store: Store, project: Project, plan: Plan) -> str:
     """Return how the result will be judged, fixed before the training begins."""
     dataset, objective = _dataset(store, plan), project.objective
-    guardrail = (
-        f"at least {objective.valid_json:.0%} of the answers are valid JSON"
-        if objective.output == "json"
-        else "none set"
-    )
+    guardrails = _lines(*(f"- {limit}" for limit in objectives.guardrails(objective).values()))
+    needed = power.required(objective, power.observed(store, plan.dataset_id))
+    test = "permutation test" if _meaning(project).kind == "graded" else "exact test by McNemar"
     return f"""# Evaluation plan: {project.name}
 
 Written before the training, so that the result cannot choose its own yardstick.
@@ -164,7 +158,10 @@ instructions, with examples?
 - Primary metric, the only one that decides: {_metric(project)}
 - Good enough to ship from: {objective.threshold:.2f}
 - Smallest gain worth a model of its own: {objective.minimum_effect:.2f}
-- Guardrail: {guardrail}
+
+Guardrails, none of which may be broken:
+
+{guardrails}
 
 ## Sets
 
@@ -177,19 +174,18 @@ Dataset {dataset["id"]}.
 ## Test
 
 - Paired: every model answers the same rows, and the difference is taken row by row.
-- Two-sided, alpha {_ALPHA}: a 95% interval of the difference by paired bootstrap, with McNemar's
-  exact test beside it.
+- Two-sided, alpha {power.ALPHA}: a 95% interval of the difference by paired bootstrap, with an
+  {test} beside it.
 - Decoding: greedy (always the likeliest token), one answer per row, the same limit of new tokens
   and the same chat template for all models.
-- {dataset["test"]} rows can show a difference of {detectable(dataset["test"]):.2f} or more, with
-  {_POWER:.0%} power, if the models disagree on {_DISCORDANT:.0%} of the rows.
+- {needed.sentence} There are {dataset["test"]}.
 
 ## Outcome
 
 - **better**: the whole interval lies above 0. **worse**: the whole interval lies below 0.
-- **can't tell**: the interval contains 0. This does not count as better. About
-  {_needed(objective.minimum_effect)} test rows would show the smallest gain worth having: collect
-  more, or change the training and compare on the same rows.
+- **can't tell**: the interval contains 0. This does not count as better. {needed.rows} test rows
+  would show the smallest gain worth having: collect more, or change the training and compare on the
+  same rows.
 - Any verdict but better, or a broken guardrail, closes the verdict gate.
 """
 
@@ -201,8 +197,12 @@ def _dataset(store: Store, plan: Plan) -> Row:
 
 
 def _metric(project: Project) -> str:
-    meaning = "share of answers whose every field is right"
-    return f"{project.objective.metric.replace('_', ' ')} ({meaning})"
+    meaning = _meaning(project)
+    return f"{meaning.title}. {meaning.what} It does not see everything: {meaning.blind}"
+
+
+def _meaning(project: Project) -> Meaning:
+    return objectives.metrics()[project.objective.metric]
 
 
 def _baselines(store: Store, project: Project, plan: Plan) -> str:
@@ -246,7 +246,7 @@ def _predictions(store: Store, plan: Plan) -> str:
         f"- Peak memory {plan.peak_bytes / 1e9:.2f} GB; "
         + _off(store, "peak_bytes", memory.EXPECTED_ERROR[_kind(plan)]),
         f"- Its parts: {', '.join(f'{name} {size / 1e9:.2f}' for name, size in parts)} GB",
-        f"- Time {_duration(plan.seconds)} at {plan['tokens_per_second']} tokens a second; "
+        f"- Time {duration(plan.seconds)} at {plan['tokens_per_second']} tokens a second; "
         + _off(store, "seconds", cost.RECORD_ERROR if measured else cost.PRIOR_ERROR),
         f"- Energy {plan.joules / 1000:.1f} kJ ({plan.joules / 3.6e6:.3f} kWh) at an assumed "
         f"{plan['watts']:g} W; not measured",
@@ -257,7 +257,9 @@ def _predictions(store: Store, plan: Plan) -> str:
 
 def _estimate(plan: Plan) -> memory.Estimate:
     settings = {key: value.value for key, value in plan.values.items()}
-    return fit.estimate(models.find(plan.model).dimensions, _kind(plan), settings)
+    return memory.estimate(
+        models.find(plan.model).dimensions, _kind(plan), Setup.of(settings, *split(plan.method))
+    )
 
 
 def _kind(plan: Plan) -> Literal["cpu", "gpu"]:
@@ -301,18 +303,3 @@ def _sets(store: Store, dataset: Row) -> str:
 
 def _lines(*lines: str) -> str:
     return "\n".join(lines)
-
-
-def _needed(effect: float) -> int:
-    return math.ceil(_DISCORDANT * (_Z_SUM / effect) ** 2) if effect > 0 else 0
-
-
-def _count(parameters: int) -> str:
-    billions = parameters / 1e9
-    return f"{billions:.2f} billion" if billions >= 1 else f"{parameters / 1e6:.0f} million"
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
 from engine.base.gates import Gate, judge
 from engine.plan import memory, models
 from engine.plan.device import Device
-from engine.plan.models import Dimensions
+from engine.plan.dimensions import Dimensions
+from engine.plan.memory import Correction, Setup
 from engine.plan.recipe import Scalar, Value
 
 # Shares of the free memory. Above the first a plan is bent where the user left room for that.
 ROOMY, FULL = 0.80, 0.95
 _GPU_BUSY_TOKENS = 1024  # smaller micro-batches leave a GPU waiting
 _SHORTEST = 64
-HALF = 0.5  # the share of the tokens that are answers, where nobody counted
+_KTO_LEAST = 2  # TRL refuses a KTO micro-batch of 1
+
+# What a change costs. Recomputing: torchtune measured 21 % on a GPU; a CPU is bound by operations,
+# three passes in place of two. Four bits: 5 to 22 % on GPUs (facts 3.5).
+_COSTS = {
+    ("micro_batch", "cpu"): "The same step in smaller parts costs next to no speed on a CPU.",
+    ("micro_batch", "gpu"): "The same step in smaller parts is slightly slower.",
+    ("gradient_checkpointing", "cpu"): "Recomputing layers makes it about a third slower.",
+    ("gradient_checkpointing", "gpu"): "Recomputing layers makes it about 20 % slower.",
+    ("quantization", "gpu"): "A base in 4 bits is less exact, and about 15 % slower.",
+}
 
 
 @dataclass(frozen=True)
@@ -27,69 +37,72 @@ class Demand:
         dimensions: The base model's shape.
         device: Where the training runs.
         longest: Tokens of the longest row.
+        trainer: The recipe's trainer.
+        tuning: The recipe's tuning.
         disk: Bytes the run will take on disk.
         disk_free: Free bytes there, or None when nobody looked.
+        correction: What this box's own runs have taught, or None.
     """
 
     dimensions: Dimensions
     device: Device
     longest: int
+    trainer: str = "sft"
+    tuning: str = "lora"
     disk: int = 0
     disk_free: int | None = None
+    correction: Correction | None = None
 
-
-def estimate(
-    dimensions: Dimensions, kind: Literal["cpu", "gpu"], settings: Mapping[str, Scalar]
-) -> memory.Estimate:
-    """Predict the peak memory of a plan's settings."""
-    return memory.estimate(
-        dimensions,
-        device=kind,
-        rank=int(settings["lora_rank"]),
-        micro_batch=int(settings["micro_batch"]),
-        length=int(settings["max_length"]),
-        precision=str(settings["precision"]),
-        gradient_checkpointing=bool(settings["gradient_checkpointing"]),
-        dropout=float(settings["lora_dropout"]),
-        optimizer=str(settings["optimizer"]),
-        scored=float(settings.get("answer_share", HALF)),  # plans of older stores lack it
-    )
+    def peak(self, settings: Mapping[str, Scalar]) -> int:
+        """Return the predicted peak of settings, in bytes."""
+        setup = Setup.of(settings, self.trainer, self.tuning)
+        found = memory.estimate(self.dimensions, self.device.kind, setup)
+        return found.corrected(self.correction).peak_bytes
 
 
 def bend(
-    values: Mapping[str, Value], fixed: frozenset[str], dimensions: Dimensions, device: Device
+    values: Mapping[str, Value],
+    fixed: frozenset[str],
+    dimensions: Dimensions,
+    device: Device,
+    trainer: str,
+    tuning: str,
+    correction: Correction | None = None,
 ) -> dict[str, Value]:
-    """Return the values, changed where memory asks for it; the trained result stays the same.
+    """Return the values with the smallest change that fits the memory, each with what it costs.
 
-    The effective batch is kept: smaller micro-batches, more of them per step, and recomputed layers
-    where that is not enough.
+    The effective batch is kept: smaller micro-batches, more of them per step; recomputed layers
+    where that is not enough; last, for an adapter, a base in four bits.
 
     Args:
         values: Every setting.
         fixed: Settings that the user chose; they stay.
         dimensions: The base model's shape.
         device: Where the training runs.
+        trainer: The recipe's trainer.
+        tuning: The recipe's tuning.
+        correction: What this box's own runs have taught, or None.
     """
     plain = {name: value.value for name, value in values.items()}
-    needed = estimate(dimensions, device.kind, plain).peak_bytes
-    limit = ROOMY * device.free
+    demand = Demand(dimensions, device, 0, trainer, tuning, correction=correction)
+    needed, limit = demand.peak(plain), ROOMY * device.free
     if needed <= limit:
         return dict(values)
-    options = list(_lighter(plain, fixed, device))
-    fits = (
-        change
-        for change in options
-        if estimate(dimensions, device.kind, {**plain, **change}).peak_bytes <= limit
-    )
-    change = next(fits, options[-1] if options else {})
+    options = list(_lighter(plain, fixed, demand))
+    fits = (change for change in options if demand.peak({**plain, **change}) <= limit)
+    # where nothing fits, the least that can be had is still the best to judge
+    change = next(fits, min(options, key=lambda each: demand.peak({**plain, **each}), default={}))
     why = f"Otherwise it would need {_gb(needed)} of the {_gb(device.free)} that are free."
-    return {**values, **{name: Value(value, why) for name, value in change.items()}}
+    return {
+        **values,
+        **{name: Value(value, _with_cost(name, why, device)) for name, value in change.items()},
+    }
 
 
 def fit_gate(settings: Mapping[str, Scalar], demand: Demand) -> Gate:
     """Judge whether a plan fits this box: pass, warn or fail with the way out."""
     failures, warnings = [], []
-    peak = estimate(demand.dimensions, demand.device.kind, settings).peak_bytes
+    peak = demand.peak(settings)
     share = peak / max(demand.device.free, 1)
     found = (
         f"The predicted peak of {_gb(peak)} is {share:.0%} of the {_gb(demand.device.free)} "
@@ -113,27 +126,43 @@ def fit_gate(settings: Mapping[str, Scalar], demand: Demand) -> Gate:
 
 
 def _lighter(
-    settings: Mapping[str, Scalar], fixed: frozenset[str], device: Device
+    settings: Mapping[str, Scalar], fixed: frozenset[str], demand: Demand
 ) -> Iterator[dict[str, Scalar]]:
-    """Changes that save memory and keep the result, the least loss of speed first."""
-    splits = [{}] if fixed & {"micro_batch", "accumulation"} else list(_splits(settings))
-    busy = _GPU_BUSY_TOKENS if device.kind == "gpu" else 1
+    """Changes that save memory and keep the effective batch, the least loss first."""
+    splits = [{}] if fixed & {"micro_batch", "accumulation"} else list(_splits(settings, demand))
+    yield from filter(None, _stages(settings, fixed, demand, splits))
+    # on a CPU four bits save nothing: docs/memory.md
+    free = demand.tuning == "lora" and demand.device.kind == "gpu" and "quantization" not in fixed
+    if free and settings.get("quantization", "none") == "none":
+        for change in _stages(settings, fixed, demand, splits):
+            yield {**change, "quantization": "nf4"}
+
+
+def _stages(
+    settings: Mapping[str, Scalar],
+    fixed: frozenset[str],
+    demand: Demand,
+    splits: list[dict[str, Scalar]],
+) -> Iterator[dict[str, Scalar]]:
+    """The splits that keep a device busy, then all of them with recomputed layers."""
+    if "gradient_checkpointing" in fixed or settings["gradient_checkpointing"]:
+        yield from splits
+        return
+    busy = _GPU_BUSY_TOKENS if demand.device.kind == "gpu" else 1
     length = int(settings["max_length"])
     for split in splits:
-        if split and int(split["micro_batch"]) * length >= busy:
+        if not split or int(split["micro_batch"]) * length >= busy:
             yield split
-    if "gradient_checkpointing" in fixed or settings["gradient_checkpointing"]:
-        yield from filter(None, splits)
-        return
     for split in splits:
         yield {**split, "gradient_checkpointing": True}
 
 
-def _splits(settings: Mapping[str, Scalar]) -> Iterator[dict[str, Scalar]]:
+def _splits(settings: Mapping[str, Scalar], demand: Demand) -> Iterator[dict[str, Scalar]]:
     """The same effective batch in ever smaller micro-batches, the present one first."""
     micro, accumulation = int(settings["micro_batch"]), int(settings["accumulation"])
+    least = _KTO_LEAST if demand.trainer == "kto" else 1
     yield {}
-    while micro > 1 and micro % 2 == 0:
+    while micro > least and micro % 2 == 0:
         micro, accumulation = micro // 2, accumulation * 2
         yield {"micro_batch": micro, "accumulation": accumulation}
 
@@ -142,27 +171,37 @@ def _way_out(settings: Mapping[str, Scalar], demand: Demand) -> str:
     """The smallest change that would fit, as a sentence."""
     limit = FULL * demand.device.free
     lightest: dict[str, Scalar] = {}
-    for change in _lighter(settings, frozenset(), demand.device):
-        if (
-            estimate(demand.dimensions, demand.device.kind, {**settings, **change}).peak_bytes
-            <= limit
-        ):
-            return f"It would fit with {_command(change)}."
+    for change in _lighter(settings, frozenset(), demand):
+        if demand.peak({**settings, **change}) <= limit:
+            return f"It would fit with {_command(change)}. {_price(change, demand.device)}"
         lightest = change
+    adapter = replace(demand, tuning="lora")
+    if demand.tuning == "full" and adapter.peak({"lora_rank": 16, **settings, **lightest}) <= limit:
+        return (
+            f"An adapter would fit: `--recipe {demand.trainer}-lora`. It learns less than full "
+            "tuning where much is new, and about as much for form and style."
+        )
     length = int(settings["max_length"])
     while length > _SHORTEST:
         length //= 2
         change = {**lightest, "max_length": length}
-        if (
-            estimate(demand.dimensions, demand.device.kind, {**settings, **change}).peak_bytes
-            <= limit
-        ):
+        if demand.peak({**settings, **change}) <= limit:
             return f"It would fit with {_command(change)}, which cuts rows longer than that."
     for model in reversed([*models.catalogue().values()]):
-        change = {**settings, **lightest}
-        if estimate(model.dimensions, demand.device.kind, change).peak_bytes <= limit:
+        other = replace(demand, dimensions=model.dimensions)
+        if other.peak({**settings, **lightest}) <= limit:
             return f"A smaller base model would fit: {model.name}."
     return "No change would make it fit; free memory, or use a larger box."
+
+
+def _with_cost(name: str, why: str, device: Device) -> str:
+    cost = _COSTS.get((name, device.kind))
+    return f"{why} {cost}" if cost else why
+
+
+def _price(change: Mapping[str, Scalar], device: Device) -> str:
+    costs = (_COSTS.get((name, device.kind)) for name in change)
+    return " ".join(cost for cost in costs if cost)
 
 
 def _command(change: Mapping[str, Scalar]) -> str:

@@ -1,76 +1,47 @@
-"""Base models: the catalogue, and a model's dimensions and exact size from its config.json."""
+"""Base models: the catalogue, and any other model by folder, config.json or Hugging Face id.
+
+The catalogue is `recipes/models/FAMILY.yaml` with `recipes/licences.yaml`. To find one model, only
+its own lines of its file are parsed: a plan needs no other.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from engine.base import catalogue as lines
 from engine.base import paths
 from engine.base.errors import TunesmithError
 from engine.base.settings import nearest_name, parse, read_yaml
+from engine.plan.dimensions import Block, Dimensions
+from engine.plan.shapes import dimensions
 
-# Decoders built like Llama, whose size is known exactly. Others are counted as if they were one.
-_EXACT = frozenset({"llama", "mistral", "qwen2", "qwen3", "smollm3"})
+__all__ = ["Block", "Chat", "Commercial", "Dimensions", "Model", "catalogue", "dimensions", "find"]
+
+Commercial = Literal["yes", "conditions", "no"]
 
 
 @dataclass(frozen=True)
-class Dimensions:
-    """The shape of a decoder, and the sizes that follow from it.
+class Chat:
+    """What a model's chat template takes, as its maker ships it.
 
     Attributes:
-        layers: Decoder layers.
-        hidden: Width of the residual stream.
-        ffn: Width inside a feed-forward block.
-        heads: Attention heads.
-        kv_heads: Heads that keys and values have.
-        head_width: Width of one head.
-        vocab: Tokens of the vocabulary.
-        context: The longest input in tokens.
-        tied: Whether the output head is the embedding itself.
-        extra: Biases and norms of one layer beyond Llama's two norms, in parameters.
-        exact: Whether the architecture is one whose size is known exactly.
+        trained: Whether it was taught to chat; a base model was not, and has no template to rely on.
+        system: Whether the template takes a system message.
+        tools: Whether the template takes tools.
+        thinking: Whether it thinks aloud before its answer: no, always, or by a switch.
+        end: The token that ends an answer; empty when the template writes none.
     """
 
-    layers: int
-    hidden: int
-    ffn: int
-    heads: int
-    kv_heads: int
-    head_width: int
-    vocab: int
-    context: int
-    tied: bool
-    extra: int
-    exact: bool
-
-    @property
-    def linears(self) -> tuple[tuple[int, int], ...]:
-        """Inputs and outputs of one layer's linear maps: q, k, v, o, gate, up, down."""
-        queries, keys = self.heads * self.head_width, self.kv_heads * self.head_width
-        return (
-            (self.hidden, queries),
-            (self.hidden, keys),
-            (self.hidden, keys),
-            (queries, self.hidden),
-            (self.hidden, self.ffn),
-            (self.hidden, self.ffn),
-            (self.ffn, self.hidden),
-        )
-
-    @property
-    def parameters(self) -> int:
-        """All parameters of the model; a tied head counts once."""
-        layer = sum(a * b for a, b in self.linears) + 2 * self.hidden + self.extra
-        tables = self.vocab * self.hidden * (1 if self.tied else 2)
-        return self.layers * layer + tables + self.hidden
-
-    def adapter_parameters(self, rank: int) -> int:
-        """Return the parameters of a LoRA adapter on all linear maps but the head."""
-        return self.layers * rank * sum(a + b for a, b in self.linears)
+    trained: bool = True
+    system: bool = False
+    tools: bool = False
+    thinking: Literal["no", "switch", "always"] = "no"
+    end: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,6 +54,13 @@ class Model:
         about: What it is good for, in a sentence; empty when it is not in the catalogue.
         licence: The licence's name.
         licence_means: What the licence asks, in plain words.
+        commercial: Whether a product may use it: yes, within conditions, or no.
+        gated: Whether the hub asks for a consent before it hands the weights out.
+        family: Its family, such as qwen; empty when it is not in the catalogue.
+        hub: Its Hugging Face id; empty for a folder.
+        licence_url: Where the licence is to be read.
+        published: Parameters as its maker counts them; 0 when it is not in the catalogue.
+        chat: What its chat template takes; None when nobody looked.
     """
 
     name: str
@@ -90,6 +68,21 @@ class Model:
     about: str
     licence: str
     licence_means: str
+    commercial: Commercial = "conditions"
+    gated: bool = False
+    family: str = ""
+    hub: str = ""
+    licence_url: str = ""
+    published: int = 0
+    chat: Chat | None = None
+
+
+@dataclass(frozen=True)
+class _Licence:
+    name: str
+    url: str
+    commercial: Commercial
+    means: str
 
 
 @dataclass(frozen=True)
@@ -97,16 +90,38 @@ class _Entry:
     hub: str
     about: str
     licence: str
-    licence_means: str
     parameters: int
     config: dict[str, Any]
+    gated: bool = False
+    chat: Chat = field(default_factory=Chat)
+
+
+class _Catalogue(Mapping[str, Model]):
+    """The catalogue by name, smallest first; a model is read when it is asked for."""
+
+    def __init__(self) -> None:
+        self._entries = {entry.name: entry for entry in lines.entries()}
+
+    def __getitem__(self, name: str) -> Model:
+        return _model(self._entries[name])
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
 
 
 @cache
 def catalogue() -> Mapping[str, Model]:
-    """Return the models of `recipes/models.yaml` by name, smallest first."""
-    found = [_model(name, entry) for name, entry in _entries().items()]
-    return {model.name: model for model in sorted(found, key=lambda m: m.dimensions.parameters)}
+    """Return the models of the catalogue by name, smallest first; each is read when asked for."""
+    return _Catalogue()
 
 
 def find(name: str) -> Model:
@@ -117,76 +132,54 @@ def find(name: str) -> Model:
     Raises:
         TunesmithError: There is no such model, or its config.json cannot be used.
     """
-    for key, entry in _entries().items():
-        if name in (key, entry.hub):
-            return _model(name, entry)
+    entry = lines.find(name)
+    if entry is not None:
+        return replace(_model(entry), name=name)
+    shape = dimensions(_config(name), name)
     return Model(
         name,
-        dimensions(_config(name), name),
+        shape,
         "",
         "not known to Tunesmith",
         "Read the model's licence before you use or ship anything made from it.",
+        hub="" if Path(name).expanduser().exists() else name,
     )
 
 
-def dimensions(config: Mapping[str, Any], where: str) -> Dimensions:
-    """Return the dimensions that a config.json states.
-
-    Raises:
-        TunesmithError: A needed key is missing; no decoder of the usual kind.
-    """
-    config = config.get("text_config", config)
-    try:
-        hidden, heads = int(config["hidden_size"]), int(config["num_attention_heads"])
-        kind = str(config.get("model_type", ""))
-        kv_heads = int(config.get("num_key_value_heads") or heads)
-        width = int(config.get("head_dim") or hidden // heads)
-        return Dimensions(
-            layers=int(config["num_hidden_layers"]),
-            hidden=hidden,
-            ffn=int(config["intermediate_size"]),
-            heads=heads,
-            kv_heads=kv_heads,
-            head_width=width,
-            vocab=int(config["vocab_size"]),
-            context=int(config.get("max_position_embeddings", 2048)),
-            tied=bool(config.get("tie_word_embeddings", kind.startswith("gemma"))),
-            extra=_extra(config, kind, heads * width, kv_heads * width),
-            exact=kind in _EXACT,
-        )
-    except (KeyError, TypeError, ValueError) as error:
+@cache
+def _model(line: lines.Entry) -> Model:
+    where = f"{line.file}: {line.name}"
+    entry = parse(line.content(), _Entry, where)
+    licence = _licences().get(entry.licence)
+    if licence is None:
         raise TunesmithError(
-            f"The model's config.json lacks what a decoder needs ({error}).",
-            "Choose a text model of the Llama, Mistral, Qwen or SmolLM family.",
+            f"There is no licence {entry.licence}{nearest_name(entry.licence, list(_licences()))}.",
+            "Name one of recipes/licences.yaml.",
             where,
-        ) from error
-
-
-def _extra(config: Mapping[str, Any], kind: str, queries: int, keys: int) -> int:
-    """Biases and norms of one layer that Llama's default lacks."""
-    extra = 0
-    if kind == "qwen2" or config.get("attention_bias"):
-        extra += queries + 2 * keys
-    if config.get("attention_bias") and kind != "qwen2":
-        extra += int(config["hidden_size"])
-    if config.get("mlp_bias"):
-        extra += 2 * int(config["intermediate_size"]) + int(config["hidden_size"])
-    if kind == "qwen3":
-        extra += 2 * int(config["head_dim"])
-    return extra
+        )
+    return Model(
+        name=line.name,
+        dimensions=dimensions(entry.config, where),
+        about=entry.about,
+        licence=licence.name,
+        licence_means=licence.means,
+        commercial=licence.commercial,
+        gated=entry.gated,
+        family=line.file.stem,
+        hub=entry.hub,
+        licence_url=licence.url,
+        published=entry.parameters,
+        chat=entry.chat,
+    )
 
 
 @cache
-def _entries() -> Mapping[str, _Entry]:
-    path = paths.recipes() / "models.yaml"
+def _licences() -> Mapping[str, _Licence]:
+    path = paths.recipes() / "licences.yaml"
     return {
-        name: parse(content, _Entry, f"{path}: {name}") for name, content in read_yaml(path).items()
+        name: parse(content, _Licence, f"{path}: {name}")
+        for name, content in read_yaml(path).items()
     }
-
-
-def _model(name: str, entry: _Entry) -> Model:
-    shape = dimensions(entry.config, name)
-    return Model(name, shape, entry.about, entry.licence, entry.licence_means)
 
 
 def _config(name: str) -> dict[str, Any]:
@@ -217,9 +210,11 @@ def _from_hub(name: str) -> Path:
 
 
 def _missing(name: str) -> TunesmithError:
+    names = list(catalogue())
     return TunesmithError(
-        f"There is no base model {name}{nearest_name(name, list(_entries()))}: neither in the "
-        "catalogue, nor a folder here, nor to be had from the hub.",
-        f"Check the name and the network, or use one of: {', '.join(catalogue())}.",
+        f"There is no base model {name}{nearest_name(name, names)}: neither in the catalogue, nor "
+        "a folder here, nor to be had from the hub.",
+        "Check the name and the network, or see `tunesmith models` for those that are known.",
         "base_model",
     )
+

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from engine.base import gates, machine
 from engine.base.errors import UsageError
@@ -13,12 +13,13 @@ from engine.base.gates import Gate
 from engine.base.machine import Machine
 from engine.base.project import Project
 from engine.base.store import Store
-from engine.data.dataset import require_answers
-from engine.plan import cost, fit, models, recipe
+from engine.plan import cost, fit, memory, models, recipe
 from engine.plan.cost import Speed
 from engine.plan.device import Device, choose
-from engine.plan.models import Dimensions
+from engine.plan.dimensions import Dimensions
+from engine.plan.memory import Correction, Setup, split
 from engine.plan.recipe import SETTINGS, Scalar, Value
+from engine.plan.setting import Trainer, Tuning
 from engine.plan.settle import Dataset, settle
 
 # What follows from the settings; kept with them, because their reasons belong to the plan too.
@@ -27,6 +28,7 @@ _DERIVED = {
     "steps": int,
     "tokens": int,
     "tokens_per_second": float,
+    "memory_factor": float,
     "watts": float,
 }
 
@@ -63,6 +65,26 @@ class Plan:
     disk_bytes: int
     gate: Gate
 
+    @property
+    def trainer(self) -> Trainer:
+        """The recipe's trainer, as the method's name begins with it."""
+        return cast("Trainer", split(self.method)[0])
+
+    @property
+    def tuning(self) -> Tuning:
+        """Whether an adapter is trained or all weights."""
+        return cast("Tuning", split(self.method)[1])
+
+    @property
+    def quantised(self) -> bool:
+        """Whether an adapter is trained on a base held in 4 bits."""
+        return self.tuning == "lora" and self["quantization"] == "nf4"
+
+    @property
+    def needs_bitsandbytes(self) -> bool:
+        """Whether the base's format or the optimizer is one of bitsandbytes."""
+        return self.quantised or "8bit" in self["optimizer"]
+
     def __getitem__(self, key: str) -> Any:
         """Return the plain value of a setting."""
         return self.values[key].value
@@ -84,16 +106,16 @@ def propose(
         raise UsageError(
             f"There is no dataset {dataset_id}.", "Make one: `tunesmith data build`.", "dataset"
         )
-    require_answers(store, dataset_id)
-    box = machine.read()
-    method = recipe.load(project.recipe).method
+    recipe.require_form(recipe.load(project.recipe), dataset["form"], dataset_id)
+    box, given = machine.read(), overrides or {}
+    disk_free = machine.disk_free(store.workspace)
+    plan = resolve(project, dataset, box, given, disk_free=disk_free)
+    speed = cost.recorded(store, model=plan.model, method=plan.method, device=plan.device)
+    correction = memory.learned(store, plan.method, plan.device)
+    if speed is None and correction is None:
+        return plan
     return resolve(
-        project,
-        dataset,
-        box,
-        overrides or {},
-        speed=cost.recorded(store, model=project.base_model, method=method, device=box.device),
-        disk_free=machine.disk_free(store.workspace),
+        project, dataset, box, given, speed=speed, disk_free=disk_free, correction=correction
     )
 
 
@@ -105,6 +127,7 @@ def resolve(
     *,
     speed: Speed | None = None,
     disk_free: int | None = None,
+    correction: Correction | None = None,
 ) -> Plan:
     """Resolve the project's recipe for a dataset and a box; reads no store and no clock.
 
@@ -115,40 +138,48 @@ def resolve(
         overrides: Settings that the user gave; texts are understood.
         speed: What runs on this box have shown, or None to guess.
         disk_free: Free bytes where runs are kept, or None not to judge them.
+        correction: What this box's own runs have taught of its memory, or None.
 
     Raises:
-        UsageError: An override has an unknown name or a wrong value.
+        UsageError: An override has an unknown name or a wrong value, or does not apply.
     """
     model, device = models.find(project.base_model), choose(box)
     chosen = recipe.load(project.recipe)
-    values = settle(chosen, project, dataset, model.dimensions, device, overrides)
+    values = settle(chosen, project, dataset, model.dimensions, device, overrides, correction)
     settings = {name: value.value for name, value in values.items()}
-    speed = speed or cost.assumed(
-        model.dimensions,
-        device,
-        micro_batch=int(settings["micro_batch"]),
-        length=max(1, dataset["tokens_train"] // max(1, dataset["train"])),
-        gradient_checkpointing=bool(settings["gradient_checkpointing"]),
-    )
+    setup = Setup.of(settings, chosen.trainer, chosen.tuning)
+    mean_length = max(1, dataset["tokens_train"] // max(1, dataset["train"]))
+    speed = speed or cost.assumed(model.dimensions, device, setup, mean_length)
     values["tokens_per_second"] = Value(round(speed.tokens_per_second, 1), speed.why)
+    if correction is not None:
+        values["memory_factor"] = Value(correction.factor, correction.why)
     values["watts"] = Value(device.watts, f"Assumed: {device.assumption}.")
-    seconds = _seconds(values, dataset, model.dimensions, device, speed)
+    seconds = _seconds(values, dataset, model.dimensions, device, setup, speed)
     disk = cost.disk(
         model.dimensions,
-        rank=int(settings["lora_rank"]),
+        setup,
         checkpoints=int(settings["keep_checkpoints"]),
         exports=project.exports,
     )
-    demand = fit.Demand(model.dimensions, device, dataset["tokens_longest"], disk, disk_free)
+    demand = fit.Demand(
+        model.dimensions,
+        device,
+        dataset["tokens_longest"],
+        trainer=setup.trainer,
+        tuning=setup.tuning,
+        disk=disk,
+        disk_free=disk_free,
+        correction=correction,
+    )
     return Plan(
         id=None,
         recipe=chosen.name,
-        method=chosen.method,
+        method=setup.method,
         model=project.base_model,
         dataset_id=dataset["id"],
         device=device.name,
         values=values,
-        peak_bytes=fit.estimate(model.dimensions, device.kind, settings).peak_bytes,
+        peak_bytes=demand.peak(settings),
         seconds=seconds,
         joules=seconds * device.watts,
         disk_bytes=disk,
@@ -235,13 +266,14 @@ def _seconds(
     dataset: Dataset,
     dimensions: Dimensions,
     device: Device,
+    setup: Setup,
     speed: Speed,
 ) -> float:
     steps = int(values["steps"].value)
     per_row = dataset["tokens_train"] / max(1, dataset["train"])
     validations = steps // int(values["validate_every"].value)
     checkpoints = steps // int(values["checkpoint_every"].value)
-    one = cost.checkpoint_bytes(dimensions, int(values["lora_rank"].value))
+    one = cost.checkpoint_bytes(dimensions, setup)
     return cost.seconds(
         speed,
         device,

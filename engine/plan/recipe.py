@@ -1,7 +1,7 @@
 """Recipes: a method and its settings, declared in `recipes/*.yaml`, resolved by plain conditions.
 
-A recipe says for every setting what it means, its value, why, and the source of that judgement;
-`cases` name the situations that want another value, and the first that holds wins:
+`recipes/common.yaml` says for every setting what it means, its value, why, and the source of that
+judgement; `cases` name the situations that want another value, and the first that holds wins:
 
     epochs:
       what: How often the training sees every row.
@@ -12,108 +12,56 @@ A recipe says for every setting what it means, its value, why, and the source of
         - when: {rows_from: 10000}
           value: 2
           why: ...
+
+A recipe is a file of its own with the trainer, the tuning and those settings for which it wants
+other values. A setting that it names has its value, reason, source and cases from there alone;
+what the setting means is told once, in common.yaml.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from engine.base import paths
 from engine.base.errors import UsageError
 from engine.base.settings import nearest_name, parse, read_yaml
+from engine.plan.setting import (
+    SETTINGS,
+    TRAINERS,
+    Scalar,
+    Setting,
+    Trainer,
+    Tuning,
+    faults,
+    misplaced,
+    of,
+    typed,
+)
+from engine.plan.when import Situation, When
 
-Scalar = str | int | float | bool
+__all__ = ["SETTINGS", "Scalar", "Setting", "Situation", "When"]
 
+COMMON = "common.yaml"
+DEFAULT = "sft-lora"
 
-@dataclass(frozen=True)
-class Setting:
-    """The type and the range of one setting.
-
-    Attributes:
-        kind: int, float, bool or str.
-        low: The least value; for a number only.
-        high: The greatest value; for a number only.
-        choices: The allowed texts; empty when any text will do.
-    """
-
-    kind: type[Scalar]
-    low: float = -math.inf
-    high: float = math.inf
-    choices: tuple[str, ...] = ()
-
-
-_SCHEDULERS = ("cosine", "linear", "constant", "constant_with_warmup")
-_OPTIMIZERS = ("adamw_torch_fused", "adamw_torch", "adamw_8bit", "paged_adamw_8bit")
-
-# Every recipe sets all of these and nothing else; the order is that of every listing.
-SETTINGS: Mapping[str, Setting] = {
-    "lora_rank": Setting(int, 1, 1024),
-    "lora_alpha": Setting(int, 0, 4096),
-    "lora_dropout": Setting(float, 0, 0.9),
-    "lora_targets": Setting(str),
-    "learning_rate": Setting(float, 1e-8, 1),
-    "scheduler": Setting(str, choices=_SCHEDULERS),
-    "warmup": Setting(float, 0, 0.9),
-    "epochs": Setting(float, 0.01, 1000),
-    "max_steps": Setting(int, 0, 10**9),
-    "micro_batch": Setting(int, 1, 4096),
-    "accumulation": Setting(int, 1, 4096),
-    "max_length": Setting(int, 16, 10**6),
-    "weight_decay": Setting(float, 0, 1),
-    "clip": Setting(float, 0, 1000),
-    "optimizer": Setting(str, choices=_OPTIMIZERS),
-    "precision": Setting(str, choices=("bf16", "fp32")),
-    "gradient_checkpointing": Setting(bool),
-    "group_by_length": Setting(bool),
-    "log_every": Setting(int, 1, 10**6),
-    "validate_every": Setting(float, 0.001, 10**9),
-    "checkpoint_every": Setting(float, 0.001, 10**9),
-    "keep_checkpoints": Setting(int, 1, 1000),
-    "threads": Setting(int, 0, 4096),
-    "seed": Setting(int, 0, 2**32 - 1),
+# What each trainer learns from.
+FORMS: Mapping[Trainer, str] = {
+    "sft": "answer",
+    "dpo": "preference",
+    "orpo": "preference",
+    "kto": "feedback",
+    "cpt": "text",
 }
-
-
-@dataclass(frozen=True)
-class When:
-    """A condition; every part that is given must hold.
-
-    Attributes:
-        rows_from: Training rows, at least.
-        rows_below: Training rows, fewer than.
-        billions_from: Parameters of the base model in billions, at least.
-        billions_below: Parameters of the base model in billions, fewer than.
-        device: Where the training runs.
-        lacks: What the device cannot do.
-    """
-
-    rows_from: float = 0
-    rows_below: float = math.inf
-    billions_from: float = 0
-    billions_below: float = math.inf
-    device: Literal["any", "cpu", "gpu"] = "any"
-    lacks: Literal["nothing", "bf16"] = "nothing"
-
-
-@dataclass(frozen=True)
-class Situation:
-    """What a recipe bends to.
-
-    Attributes:
-        rows: Training rows.
-        parameters: Parameters of the base model.
-        device: cpu or gpu.
-        bf16: Whether the device calculates in bfloat16 itself.
-    """
-
-    rows: int
-    parameters: int
-    device: Literal["cpu", "gpu"]
-    bf16: bool
+FORM_WORDS: Mapping[str, str] = {
+    "answer": "questions with their right answers",
+    "preference": "pairs of a better and a worse answer",
+    "feedback": "answers with a word on whether they are good",
+    "text": "raw text",
+}
 
 
 @dataclass(frozen=True)
@@ -147,26 +95,35 @@ class Value:
 
 @dataclass(frozen=True)
 class Recipe:
-    """One `recipes/*.yaml`.
+    """One `recipes/*.yaml`, together with what it has from common.yaml.
 
     Attributes:
         name: The name of the file, without `.yaml`.
-        method: The method's name in the store and in reports.
+        trainer: What kind of training it is.
+        tuning: Whether an adapter is trained or all weights.
         title: The method in the field's words.
         purpose: What it is for, in plain words.
-        settings: For every name of `SETTINGS` what the recipe says of it.
+        settings: For each setting that such a training has, what the recipe says of it.
     """
 
     name: str
-    method: str
+    trainer: Trainer
+    tuning: Tuning
     title: str
     purpose: str
     settings: Mapping[str, Knob]
 
+    @property
+    def form(self) -> str:
+        """The form of the rows that it learns from."""
+        return FORMS[self.trainer]
+
 
 def names() -> list[str]:
-    """Return the names of the shipped recipes; each is `method-adapter`."""
-    return sorted(path.stem for path in paths.recipes().glob("*-*.yaml"))
+    """Return the names of the shipped recipes, the default first."""
+    kinds = list(TRAINERS)
+    found = [path.stem for path in paths.recipes().glob("*-*.yaml") if _first(path.stem) in kinds]
+    return sorted(found, key=lambda name: (kinds.index(_first(name)), name != DEFAULT, name))
 
 
 def load(name: str) -> Recipe:
@@ -185,27 +142,59 @@ def load(name: str) -> Recipe:
 
 
 def read(path: Path) -> Recipe:
-    """Read a recipe from a file and check every key, type and range."""
-    content = read_yaml(path)
-    knobs = content.get("settings")
-    recipe = parse({**content, "settings": knobs, "name": path.stem}, _File, str(path))
-    problems = [f"{name} is missing" for name in SETTINGS if name not in recipe.settings]
-    settings = {}
-    for name, knob in recipe.settings.items():
+    """Read a recipe from a file, and what it does not say from common.yaml.
+
+    Raises:
+        UsageError: Lists every wrong key, type and range, and every setting it cannot have.
+    """
+    file = parse({**read_yaml(path), "name": path.stem}, _File, str(path))
+    trainer, tuning = file.trainer, file.tuning
+    common = _common()
+    problems, settings = [], {}
+    for name, changed in file.settings.items():
         if name not in SETTINGS:
             problems.append(f"unknown setting {name}{nearest_name(name, list(SETTINGS))}")
-            continue
-        settings[name] = parse(knob, Knob, f"{path}: {name}")
-        for value in (settings[name].value, *(case.value for case in settings[name].cases)):
-            problems += _faults(name, value)
+        elif absent := misplaced(name, trainer, tuning):
+            problems.append(absent)
+        else:
+            whole = {"what": common[name].what, **changed} if isinstance(changed, dict) else changed
+            settings[name] = _knob(name, whole, f"{path}: {name}", problems)
     if problems:
         raise UsageError("; ".join(problems) + ".", "Mend these and try again.", str(path))
     return Recipe(
-        recipe.name,
-        recipe.method,
-        recipe.title,
-        recipe.purpose,
-        {name: settings[name] for name in SETTINGS},
+        file.name,
+        trainer,
+        tuning,
+        file.title,
+        file.purpose,
+        {name: settings.get(name, common[name]) for name in of(trainer, tuning)},
+    )
+
+
+def for_form(form: str) -> list[str]:
+    """Return the names of the shipped recipes that learn from rows of a form, the usual first.
+
+    Args:
+        form: answer, preference, feedback or text.
+    """
+    return [name for name in names() if FORMS[_first(name)] == form]
+
+
+def require_form(chosen: Recipe, form: str, dataset_id: str) -> None:
+    """Refuse a dataset that a recipe cannot learn from.
+
+    Raises:
+        UsageError: Names the recipes that can.
+    """
+    if form == chosen.form:
+        return
+    able = ", ".join(f"`--recipe {name}`" for name in for_form(form))
+    raise UsageError(
+        f"Dataset {dataset_id} holds {FORM_WORDS[form]}; {chosen.name}, which is "
+        f"{TRAINERS[chosen.trainer]}, learns from {FORM_WORDS[chosen.form]}.",
+        f"Choose {able}; or map its columns to another form (`data: mapping:` in project.yaml) "
+        "and build it again.",
+        "recipe",
     )
 
 
@@ -227,79 +216,76 @@ def assignments(texts: Iterable[str]) -> dict[str, Scalar]:
     return overrides({key.strip(): value.strip() for key, _, value in pairs}, "--set")
 
 
-def overrides(given: Mapping[str, Scalar], where: str) -> dict[str, Scalar]:
+def overrides(
+    given: Mapping[str, Scalar], where: str, chosen: Recipe | None = None
+) -> dict[str, Scalar]:
     """Return settings with the right types, from texts or from YAML.
 
     Args:
         given: Setting names and values.
         where: The place they come from, for the message.
+        chosen: The recipe they are for; without one, any recipe's settings are accepted.
 
     Raises:
-        UsageError: Lists every unknown name, with the nearest known one, and every wrong value.
+        UsageError: Lists every unknown name, with the nearest known one, every setting that does
+            not apply to the recipe, and every wrong value.
     """
-    problems = [
-        f"unknown setting {name}{nearest_name(name, list(SETTINGS))}"
-        for name in given
-        if name not in SETTINGS
-    ]
-    values = {name: _typed(name, value) for name, value in given.items() if name in SETTINGS}
-    for name, value in values.items():
-        problems += _faults(name, value)
+    known = list(chosen.settings) if chosen else list(SETTINGS)
+    problems, values = [], {}
+    for name, value in given.items():
+        if name not in SETTINGS:
+            problems.append(f"unknown setting {name}{nearest_name(name, known)}")
+        elif chosen and (absent := misplaced(name, chosen.trainer, chosen.tuning)):
+            problems.append(absent)
+        else:
+            values[name] = typed(name, value)
+            problems += faults(name, value)
     if problems:
-        raise UsageError(
-            "; ".join(problems) + ".", "`tunesmith plan` lists the settings and values.", where
-        )
+        fix = f"`tunesmith recipes {chosen.name if chosen else 'NAME'}` lists the settings."
+        raise UsageError("; ".join(problems) + ".", fix, where)
     return values
 
 
 @dataclass(frozen=True)
 class _File:
     name: str
-    method: str
+    trainer: Trainer
+    tuning: Tuning
     title: str
     purpose: str
     settings: dict[str, Any]
 
 
+@cache
+def _common() -> Mapping[str, Knob]:
+    """Read common.yaml, which must say everything of every setting."""
+    path = paths.recipes() / COMMON
+    content = read_yaml(path)
+    problems = [f"{name} is missing" for name in SETTINGS if name not in content]
+    problems += [f"unknown setting {name}" for name in content if name not in SETTINGS]
+    knobs = {
+        name: _knob(name, knob, f"{path}: {name}", problems)
+        for name, knob in content.items()
+        if name in SETTINGS
+    }
+    if problems:
+        raise UsageError("; ".join(problems) + ".", "Mend these and try again.", str(path))
+    return knobs
+
+
+def _knob(name: str, content: Any, where: str, problems: list[str]) -> Knob:
+    knob = parse(content, Knob, where)
+    for value in (knob.value, *(case.value for case in knob.cases)):
+        problems += faults(name, value)
+    return knob
+
+
 def _choose(knob: Knob, name: str, situation: Situation) -> Value:
-    choice = next((case for case in knob.cases if _holds(case.when, situation)), knob)
+    choice = next((case for case in knob.cases if case.when.holds(situation)), knob)
     source = f" ({choice.source})" if choice.source else ""
-    return Value(_typed(name, choice.value), f"{choice.why.removesuffix('.')}{source}.")
+    return Value(typed(name, choice.value), f"{choice.why.removesuffix('.')}{source}.")
 
 
-def _holds(when: When, situation: Situation) -> bool:
-    return (
-        when.rows_from <= situation.rows < when.rows_below
-        and when.billions_from <= situation.parameters / 1e9 < when.billions_below
-        and when.device in ("any", situation.device)
-        and not (when.lacks == "bf16" and situation.bf16)
-    )
-
-
-_WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
-
-
-def _typed(name: str, value: Any) -> Any:
-    """Return the value in the setting's type where that is possible, else as it is."""
-    kind = SETTINGS[name].kind
-    if kind is bool:
-        return _WORDS.get(value.lower(), value) if isinstance(value, str) else value
-    try:
-        if isinstance(value, str) and kind is not str:
-            return kind(value)
-    except ValueError:
-        return value
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return float(value) if kind is float and whole else value
-
-
-def _faults(name: str, value: Any) -> list[str]:
-    setting, value = SETTINGS[name], _typed(name, value)
-    if type(value) is not setting.kind:
-        words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
-        return [f"{name} must be {words[setting.kind]}, not {value!r}"]
-    if setting.choices and value not in setting.choices:
-        return [f"{name} must be one of {', '.join(setting.choices)}, not {value!r}"]
-    if isinstance(value, int | float) and not setting.low <= value <= setting.high:
-        return [f"{name} must lie between {setting.low:g} and {setting.high:g}, not {value!r}"]
-    return []
+def _first(name: str) -> Any:
+    """Return the trainer that a recipe's name begins with."""
+    return name.partition("-")[0]

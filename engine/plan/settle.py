@@ -6,15 +6,19 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from engine.base.errors import UsageError
 from engine.base.project import Project
 from engine.base.store import Row
 from engine.plan import fit, recipe
 from engine.plan.device import Device
-from engine.plan.models import Dimensions
+from engine.plan.dimensions import Dimensions
+from engine.plan.memory import HALF, Correction
 from engine.plan.recipe import Recipe, Scalar, Situation, Value
 
 BY_YOU, BY_PROJECT = "Set by you.", "Set in project.yaml."
 _ALPHA_CAP = 64
+_PAIRS = ("dpo", "orpo")
+_KTO_LEAST = 2  # its distance to the reference is estimated from one answer under another's prompt
 
 Dataset = Row | Mapping[str, Any]
 
@@ -26,6 +30,7 @@ def settle(
     dimensions: Dimensions,
     device: Device,
     overrides: Mapping[str, Scalar],
+    correction: Correction | None = None,
 ) -> dict[str, Value]:
     """Return every setting, and the steps and tokens that follow, each with its reason.
 
@@ -36,75 +41,136 @@ def settle(
         dimensions: The base model's shape.
         device: Where the training will run.
         overrides: Settings that the user gave; they win over all others.
+        correction: What this box's own runs have taught of its memory, or None.
 
     Raises:
-        UsageError: A setting has an unknown name or a wrong value.
+        UsageError: A setting has an unknown name or a wrong value, or does not apply to the recipe.
     """
     given = {
-        **_reasons(recipe.overrides(project.settings, "project.yaml: settings"), BY_PROJECT),
-        **_reasons(recipe.overrides(overrides, "--set"), BY_YOU),
+        **_reasons(
+            recipe.overrides(project.settings, "project.yaml: settings", chosen), BY_PROJECT
+        ),
+        **_reasons(recipe.overrides(overrides, "--set", chosen), BY_YOU),
     }
-    situation = Situation(dataset["train"], dimensions.parameters, device.kind, bf16=device.bf16)
+    situation = Situation(
+        dataset["train"],
+        dimensions.parameters,
+        device.kind,
+        bf16=device.bf16,
+        memory=device.free,
+    )
     values = {**recipe.resolve(chosen, situation), **given}
-    values |= _completed(values, project, dataset, dimensions, device)
+    values |= _completed(values, project, device)
+    values["max_length"] = _length(chosen, values["max_length"], dataset, dimensions.context)
     values["answer_share"] = _answer_share(dataset)
-    values = fit.bend(values, frozenset(given), dimensions, device)
-    return values | _schedule(values, dataset)
+    if chosen.trainer == "kto":
+        _require_two(values["micro_batch"])
+    values = fit.bend(
+        values,
+        frozenset(given),
+        dimensions,
+        device,
+        chosen.trainer,
+        chosen.tuning,
+        correction,
+    )
+    return values | _schedule(chosen, values, dataset)
 
 
 def _reasons(settings: Mapping[str, Scalar], why: str) -> dict[str, Value]:
     return {name: Value(value, why) for name, value in settings.items()}
 
 
-def _completed(
-    values: Mapping[str, Value],
-    project: Project,
-    dataset: Dataset,
-    dimensions: Dimensions,
-    device: Device,
-) -> dict[str, Value]:
-    """The settings that the recipe leaves to the rank, the data, the box and the project."""
+def _completed(values: Mapping[str, Value], project: Project, device: Device) -> dict[str, Value]:
+    """The settings that the recipe leaves to the rank, the box and the project."""
     completed = {}
-    if not values["lora_alpha"].value:
+    if "lora_alpha" in values and not values["lora_alpha"].value:
         alpha = min(2 * int(values["lora_rank"].value), _ALPHA_CAP)
         completed["lora_alpha"] = Value(alpha, values["lora_alpha"].why)
     if not values["threads"].value:
         completed["threads"] = Value(device.cores, values["threads"].why)
     if not values["seed"].value:
         completed["seed"] = Value(project.seed, values["seed"].why)
-    if values["max_length"].why not in (BY_YOU, BY_PROJECT):
-        longest = dataset["tokens_longest"]
-        cap = min(int(values["max_length"].value), dimensions.context)
-        why = (
-            f"The longest row has {longest} tokens; nothing is cut."
-            if longest <= cap
-            else f"{values['max_length'].why} The longest row has {longest} tokens."
-        )
-        completed["max_length"] = Value(min(cap, 8 * math.ceil(max(longest, 16) / 8)), why)
     return completed
+
+
+def _length(chosen: Recipe, asked: Value, dataset: Dataset, context: int) -> Value:
+    """The longest example: no longer than the rows are, where the user does not say."""
+    if asked.why in (BY_YOU, BY_PROJECT):
+        return asked
+    cap, longest = min(int(asked.value), context), int(dataset["tokens_longest"])
+    if chosen.trainer == "cpt":
+        return Value(min(cap, _eighths(dataset["tokens_train"])), asked.why)
+    if chosen.trainer in _PAIRS:
+        room = min(cap, _eighths(2 * longest))
+        why = f"The longest better answer makes {longest} tokens; a worse one may be twice as long."
+        return Value(room, why)
+    why = (
+        f"The longest row has {longest} tokens; nothing is cut."
+        if longest <= cap
+        else f"{asked.why} The longest row has {longest} tokens."
+    )
+    return Value(min(cap, _eighths(longest)), why)
+
+
+def _eighths(tokens: int) -> int:
+    """Return a length rounded up to what devices like."""
+    return 8 * math.ceil(max(tokens, 16) / 8)
+
+
+def _require_two(micro_batch: Value) -> None:
+    """Keep KTO from a micro-batch of 1, within which it could estimate no distance.
+
+    Raises:
+        UsageError: The user asked for it.
+    """
+    if int(micro_batch.value) < _KTO_LEAST:
+        raise UsageError(
+            "KTO compares the answers of a micro-batch with each other, so it takes at least "
+            f"{_KTO_LEAST}.",
+            f"Set micro_batch to {_KTO_LEAST} or more.",
+            "micro_batch",
+        )
 
 
 def _answer_share(dataset: Dataset) -> Value:
     """The share of the tokens that enter the loss: a part of the memory depends on it."""
     answers = dataset["tokens_answers"]
     if not answers:
-        return Value(fit.HALF, "Not counted for this dataset; half is assumed.")
+        return Value(HALF, "Not counted for this dataset; half is assumed.")
     share = round(answers / max(1, dataset["tokens_train"]), 3)
     return Value(share, f"{answers} of the training rows' tokens are answers.")
 
 
-def _schedule(values: Mapping[str, Value], dataset: Dataset) -> dict[str, Value]:
+def blocks(tokens: int, length: int) -> int:
+    """Return into how many blocks raw text is cut, each beginning with the last token of another.
+
+    Args:
+        tokens: Of all texts, with the end mark of each.
+        length: Of a block.
+    """
+    return max(1, math.ceil((tokens - 1) / (length - 1)))
+
+
+def _schedule(chosen: Recipe, values: Mapping[str, Value], dataset: Dataset) -> dict[str, Value]:
     """Steps, tokens, and the steps between measurements, from the epochs and the batch."""
-    batches = math.ceil(dataset["train"] / int(values["micro_batch"].value))
+    examples, seen = dataset["train"], f"{dataset['train']} rows"
+    tokens, counted = dataset["tokens_train"], f"{dataset['tokens_train']} tokens"
+    if chosen.trainer == "cpt":
+        examples = blocks(tokens, int(values["max_length"].value))
+        seen = f"{examples} blocks of {values['max_length'].value} tokens"
+    elif chosen.trainer in _PAIRS:
+        tokens, counted = (
+            2 * tokens,
+            f"{counted} with the better answers, and about twice with both",
+        )
+    batches = math.ceil(examples / int(values["micro_batch"].value))
     a_pass = max(1, math.ceil(batches / int(values["accumulation"].value)))
     by_epochs = math.ceil(a_pass * float(values["epochs"].value))
     steps = int(values["max_steps"].value) or by_epochs
     schedule = {
-        "steps": Value(steps, f"{a_pass} steps see the {dataset['train']} rows once."),
-        "tokens": Value(
-            round(dataset["tokens_train"] * steps / a_pass),
-            f"The training rows have {dataset['tokens_train']} tokens.",
-        ),
+        "steps": Value(steps, f"{a_pass} steps see the {seen} once."),
+        "tokens": Value(round(tokens * steps / a_pass), f"The training rows have {counted}."),
     }
     for name in ("validate_every", "checkpoint_every"):
         every = float(values[name].value)

@@ -54,7 +54,7 @@ def submit(
         store,
         "train",
         project_dir,
-        {"run_id": run_id, "then": list(then), "accept": accept},
+        {"run_id": run_id, "then": list(then), "accept": accept, "device": plan.device},
         project_id=project_id,
     )
     store.update("runs", run_id, {"job_id": job_id})

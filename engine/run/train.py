@@ -1,17 +1,16 @@
-"""The training stage: from a plan and a dataset to an adapter; ended at any moment, it goes on."""
+"""The training stage: from a plan and a dataset to what was trained; ended any time, it goes on."""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
-import shutil
 import time
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from engine.base import files, machine, project
+from engine.base import machine, project
 from engine.base.errors import TunesmithError
 from engine.base.model import locate
 from engine.base.store import Row
@@ -20,13 +19,12 @@ from engine.data import dataset
 from engine.data.chat.template import ChatTemplate
 from engine.plan import plan as plans
 from engine.plan.plan import Plan
-from engine.run import checkpoints, launch
+from engine.run import checkpoints, launch, result
 from engine.run.checkpoints import Checkpoint, Totals
 from engine.run.examples import Examples, tokenise
 from engine.run.metrics import Recorder
 
-_LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets")
-_ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
+_LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes", "datasets")
 
 
 def train(work: Work) -> None:
@@ -89,16 +87,14 @@ def _go_on(
 
 
 def _choose_device(planned: str, present: str) -> None:
-    """Show the libraries the planned GPU only; TRL refuses to choose among several."""
+    """Show the libraries the planned device only; TRL refuses to choose among several."""
     if planned != present:
         raise TunesmithError(
             f"The plan is for {planned}, but this box now has {present}.",
             "Start a new run, whose plan fits this box: `tunesmith train`.",
             "device",
         )
-    if planned != "cpu":
-        os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
-        os.environ["CUDA_VISIBLE_DEVICES"] = planned.removeprefix("gpu")
+    os.environ.update(machine.pin(machine.read(), planned))
 
 
 def _examples(work: Work, plan: Plan, model_dir: Path, run_dir: Path) -> tuple[Examples, Examples]:
@@ -106,25 +102,22 @@ def _examples(work: Work, plan: Plan, model_dir: Path, run_dir: Path) -> tuple[E
     template = ChatTemplate.load(model_dir)
     data = dataset.load(work.store, plan.dataset_id)
     instruction = project.load(run_dir).objective.instruction
-    training = tokenise(template, instruction, data.rows("train"), plan["max_length"])
-    validation = tokenise(template, instruction, data.rows("validation"), plan["max_length"])
+    limit, trainer = plan["max_length"], plan.trainer
+    training = tokenise(template, instruction, data.rows("train"), limit, trainer)
+    validation = tokenise(template, instruction, data.rows("validation"), limit, trainer)
     if training.cut or training.dropped:
         work.log(
             f"{training.cut} training rows lost their end and {training.dropped} were left out: "
-            f"longer than {plan['max_length']} tokens.",
+            f"longer than {limit} tokens.",
             "warning",
         )
     return training, validation
 
 
 def _finish(work: Work, run: Row, plan: Plan, last: Checkpoint, *, startup: float) -> None:
-    """Keep the last checkpoint's adapter, and compare the predictions with what was measured."""
-    work.progress(last.step, last.step, "saving the adapter")
-    adapter = last.path.parent.parent / "adapter"
-    with files.atomic(adapter) as temporary:
-        temporary.mkdir()
-        for name in _ADAPTER:
-            shutil.copyfile(last.path / name, temporary / name)
+    """Keep what the last checkpoint holds, and compare the predictions with what was measured."""
+    work.progress(last.step, last.step, f"saving the {result.words(plan)}")
+    digest = result.keep(plan, last.path, locate(plan.model), last.path.parent.parent)
     checkpoints.prune(work.store, run["id"], last.path.parent, keep=1)
     totals = last.totals
     for quantity, predicted, measured in (
@@ -150,11 +143,17 @@ def _finish(work: Work, run: Row, plan: Plan, last: Checkpoint, *, startup: floa
             "tokens": totals.tokens,
             "seconds": totals.seconds,
             "peak_bytes": totals.peak_bytes,
-            "adapter_sha256": files.sha256(adapter / _ADAPTER[1]),
+            "adapter_sha256": digest,
             "environment": json.dumps(_environment(plan)),
             "ended": time.time(),
         },
     )
+    if plan.tuning == "full":
+        work.log(
+            f"The whole model is in {last.path.parent.parent / result.MODEL}; evaluation and "
+            "export read adapters only so far.",
+            "warning",
+        )
     work.log(f"trained {last.step} steps, {totals.tokens} tokens, in {totals.seconds:.0f} s")
 
 
@@ -164,7 +163,7 @@ def _environment(plan: Plan) -> Mapping[str, str | int]:
     return {
         "python": platform.python_version(),
         **{name: version(name) for name in _LIBRARIES},
-        "device": box.cpu if plan.device == "cpu" else box.gpus[0].name,
+        "device": next((gpu.name for gpu in box.gpus if gpu.device == plan.device), box.cpu),
         "threads": plan["threads"],
         "dataset": plan.dataset_id,
         "seed": plan["seed"],

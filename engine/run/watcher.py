@@ -20,6 +20,13 @@ from engine.run.metrics import Recorder
 
 _POLL_SECONDS = 0.25
 _LOG_LINES = 20  # of one run, unless `log_every` asks for fewer
+# What a trainer may log beside the loss, and the curve's name: of preferences how much likelier the
+# better answer has become than the worse one, times beta, and in what share of the pairs.
+_EXTRA = {
+    "grad_norm": "grad_norm",
+    "rewards/margins": "reward_margin",
+    "rewards/accuracies": "reward_accuracy",
+}
 
 
 class Watcher(TrainerCallback):  # type: ignore[misc]
@@ -102,8 +109,7 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
             "memory_bytes": memory.used(self._work.device),
             "seconds_left": mean * (state.max_steps - step),
         }
-        if "grad_norm" in logs:
-            values["grad_norm"] = logs["grad_norm"]
+        values |= {name: logs[key] for key, name in _EXTRA.items() if key in logs}
         self._recorder.add(step, values)
         self._mark, self._counted = now, self.tokens
         state.log_history.clear()  # the store has it; every checkpoint would carry all of it

@@ -77,7 +77,7 @@ class Generator:
         if not prompts:
             return
         own = self._model.config._attn_implementation  # noqa: SLF001 - no public name
-        length = _shared_start(prompts)
+        length = shared_start(prompts)
         trunk = shared.read(self._model, prompts[0][:length]) if length else None
         order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
         if not shared.shareable(self._model, trunk, prompts[0]):
@@ -160,7 +160,7 @@ def _stops(model: Any, template: ChatTemplate) -> set[int]:
     return {template.eos_id, *(stated if isinstance(stated, list) else [stated])} - {None}
 
 
-def _shared_start(prompts: Sequence[Sequence[int]]) -> int:
+def shared_start(prompts: Sequence[Sequence[int]]) -> int:
     """Return how many first tokens all prompts share, leaving each at least one of its own."""
     first, last = min(map(list, prompts)), max(map(list, prompts))
     most = min(map(len, prompts)) - 1

@@ -6,9 +6,10 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
+from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from statistics import fmean
 
 from engine.base.model import locate
 from engine.base.paths import PROJECT_NAME
@@ -17,18 +18,25 @@ from engine.base.work import Work
 from engine.data.chat.template import ChatTemplate
 from engine.data.dataset import Dataset, Split
 from engine.data.rows import Row
-from engine.score.answers import Answer, Generator
-from engine.score.metrics import EXACT, VALID, lost, measure
-from engine.score.statistics import wilson
+from engine.plan.advice import FOUND, IF_FOUND
+from engine.score.answers import Answer, Generator, shared_start
+from engine.score.documents import files
+from engine.score.metrics import EXACT, VALID, lost, measure, measure_all
+from engine.score.prompts import SHOTS, Prompts, Subject
+from engine.score.retrieval import holds
+from engine.score.statistics import Interval, interval
 
-Subject = Literal["base", "few_shot", "tuned"]
+__all__ = ["NAMES", "SHOTS", "Part", "Scoring", "Subject"]
+
 Part = tuple[Subject, Split]
 NAMES: Mapping[Subject, str] = {
     "base": "the prompted base",
     "few_shot": "the few-shot base",
+    "similar": "the base with similar examples",
+    "retrieval": "the base with passages",
     "tuned": "the tuned model",
 }
-SHOTS = 12
+_LOOKED = 16  # rows by whose prompts the reading is estimated
 
 
 class Scoring:
@@ -39,16 +47,35 @@ class Scoring:
         dataset: Where the rows are.
         model: The base model's name.
         run: The run's row; None where only the base is scored.
+        most: The most rows of a split; the same ones for every subject. 0 for all.
     """
 
-    def __init__(self, work: Work, dataset: Dataset, model: str, run: Record | None = None) -> None:
+    def __init__(
+        self,
+        work: Work,
+        dataset: Dataset,
+        model: str,
+        run: Record | None = None,
+        *,
+        most: int = 0,
+    ) -> None:
         self._work = work
         self._dataset = dataset
         self._model = model
         self._run = run
         self._template = ChatTemplate.load(locate(model))
         self._limit = self._longest_answer()
+        self._most = most
         self._done = self._total = 0
+        self._prompts = Prompts(
+            work.project,
+            work.project_dir,
+            dataset,
+            self._template,
+            self._limit,
+            work.log,
+            self._prepare,
+        )
 
     def score(self, parts: Sequence[Part]) -> dict[Part, int]:
         """Score each subject on its split; return the ids of the rows of `scores`.
@@ -68,8 +95,37 @@ class Scoring:
         return {part: score for part, score in found.items() if score is not None}
 
     def rows(self, split: Split) -> list[Row]:
-        """Return the rows of a split, each content once."""
-        return list({row.id: row for row in self._dataset.rows(split)}.values())
+        """Return the rows of a split, each content once; of many a sample drawn by the seed."""
+        rows = list({row.id: row for row in self._dataset.rows(split)}.values())
+        if not self._most or len(rows) <= self._most:
+            return rows
+        seed = str(self._work.project.seed)
+        drawn = sorted(rows, key=lambda row: blake2b(f"{seed} {row.id}".encode()).digest())
+        chosen = {row.id for row in drawn[: self._most]}
+        return [row for row in rows if row.id in chosen]
+
+    def limit(self, split: Split, parts: Sequence[Subject], tokens: float, least: int) -> int:
+        """Take fewer rows of a split where what their prompts do not share would be too long.
+
+        Args:
+            split: The split; it has rows.
+            parts: The subjects whose prompts are looked at.
+            tokens: The most that each may read in all.
+            least: The fewest rows.
+
+        Returns:
+            How many rows are left.
+        """
+        rows = self.rows(split)
+        for subject in parts:
+            sample = self._prompts.ids(subject, rows[:: max(1, len(rows) // _LOOKED)])
+            length = fmean(map(len, sample)) - shared_start(sample)
+            self._most = max(least, min(self._most or len(rows), int(tokens / length)))
+        return len(self.rows(split))
+
+    def _prepare(self, note: str) -> None:
+        self._work.progress(self._done, max(1, self._total), note)
+        self._work.check_stop()
 
     def _known(self, subject: Subject, split: Split) -> int | None:
         """Return an earlier score of the same subject under the same conditions.
@@ -80,12 +136,16 @@ class Scoring:
         """
         work, tuned = self._work, subject == "tuned"
         written = (work.project_dir / PROJECT_NAME).stat().st_mtime
+        if subject == "retrieval":
+            written = max(written, self._documents_changed())
         found: int | None = work.store.scalar(
             "SELECT max(s.id) FROM scores s JOIN jobs j ON j.id = s.job_id "
             "WHERE s.project_id = ? AND s.dataset_id = ? AND s.model = ? AND s.subject = ? "
-            "AND s.split = ? AND s.run_id IS ? AND j.created > ? AND (s.job_id = ? OR ?)",
+            "AND s.split = ? AND s.rows = ? AND s.run_id IS ? AND j.created > ? "
+            "AND (s.job_id = ? OR ?)",
             (
                 *(work.project_id, self._dataset.id, self._model, subject, split),
+                len(self.rows(split)),
                 self._run["id"] if tuned and self._run else None,
                 *(written, work.job_id, not tuned),
             ),
@@ -112,7 +172,7 @@ class Scoring:
         report(0)
         answers = iter(
             generator.answer(
-                self._prompts(subject, every),
+                self._prompts.ids(subject, every),
                 self._limit,
                 report,
                 partial(lost, self._work.project.objective),
@@ -126,17 +186,10 @@ class Scoring:
             for split in splits
         }
 
-    def _prompts(self, subject: Subject, rows: Sequence[Row]) -> list[list[int]]:
-        objective = self._work.project.objective
-        system = objective.instruction if subject == "tuned" else objective.prompt
-        shots = self._dataset.few_shot(SHOTS) if subject == "few_shot" else []
-        while True:
-            prompts = [self._template.prompt_ids(system, shots, row) for row in rows]
-            room = self._template.context - self._limit - max(map(len, prompts), default=0)
-            if not shots or not self._template.context or room >= 0:
-                return prompts
-            shots.pop()
-            self._work.log(f"The model's context has room for {len(shots)} examples.", "warning")
+    def _documents_changed(self) -> float:
+        named = self._work.project.data.documents
+        paths = [path for name in named for path in files(self._work.project_dir, name)]
+        return max((path.stat().st_mtime for path in paths), default=0.0)
 
     def _record(
         self,
@@ -163,19 +216,13 @@ class Scoring:
             "seconds": seconds_per_row * len(rows),
             "created": time.time(),
         }
+        found = self._of_all(subject, rows, answers, measured)
         with store.transaction():
             score_id = store.insert("scores", score)
-            for metric in dict.fromkeys(name for figures in measured for name in figures):
-                of_rows = [figures[metric] for figures in measured if metric in figures]
-                interval = wilson(sum(map(round, of_rows)), len(of_rows))
+            for metric, (figure, n) in found.items():
                 store.insert(
                     "score_metrics",
-                    {
-                        "score_id": score_id,
-                        "metric": metric,
-                        "n": len(of_rows),
-                        **interval._asdict(),
-                    },
+                    {"score_id": score_id, "metric": metric, "n": n, **figure._asdict()},
                 )
             for row, answer, figures in zip(rows, answers, measured, strict=True):
                 store.insert(
@@ -187,6 +234,7 @@ class Scoring:
                         "answer": answer.text,
                         "exact": int(figures[EXACT]),
                         "valid": int(figures[VALID]),
+                        "score": figures[objective.metric],
                         "tokens": answer.tokens,
                     },
                 )
@@ -195,6 +243,36 @@ class Scoring:
             f"{len(rows)} {split} rows exactly, in {score['seconds']:.1f} s."
         )
         return score_id
+
+    def _of_all(
+        self,
+        subject: Subject,
+        rows: Sequence[Row],
+        answers: Sequence[Answer],
+        measured: Sequence[Mapping[str, float]],
+    ) -> dict[str, tuple[Interval, int]]:
+        """Return each metric over all rows, and of how many rows it is."""
+        objective = self._work.project.objective
+        found = {}
+        for metric in dict.fromkeys(name for figures in measured for name in figures):
+            having = [place for place, figures in enumerate(measured) if metric in figures]
+            values = [measured[place][metric] for place in having]
+            found[metric] = interval(values, [rows[place].group for place in having]), len(having)
+        expected, said = [row.completion for row in rows], [answer.text for answer in answers]
+        groups = [row.group for row in rows]
+        for metric, figure in measure_all(objective, expected, said, groups).items():
+            found[metric] = figure, len(rows)
+        if subject == "retrieval":
+            told = zip(self._prompts.passages(rows), rows, strict=True)
+            held = [holds(passages, row.completion) for passages, row in told]
+            right = [
+                figures[objective.metric]
+                for figures, there in zip(measured, held, strict=True)
+                if there
+            ]
+            found[FOUND] = interval([float(there) for there in held]), len(held)
+            found[IF_FOUND] = interval(right), len(right)
+        return found
 
     def _longest_answer(self) -> int:
         """Return the most tokens of an answer: room for another layout of the longest one."""

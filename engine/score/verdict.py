@@ -13,12 +13,13 @@ from engine.base.store import Store
 from engine.data.dataset import Split
 from engine.score.metrics import EXACT, VALID
 from engine.score.scoring import NAMES, Part, Subject
-from engine.score.statistics import Interval, holm, mcnemar, paired_difference
+from engine.score.statistics import Interval, holm, paired_difference, paired_test
 
 Result = Literal["better", "worse", "can't tell"]
 BASELINES: tuple[Subject, ...] = ("few_shot", "base")
-_COLUMN = {EXACT: "exact", VALID: "valid"}
+_COLUMN = {EXACT: "exact", VALID: "valid"}  # of any other primary metric it is `score`
 _SURE = 0.05
+Pairs = tuple[list[str], list[float], list[float]]  # row ids, the baseline's figures, the tuned's
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Comparison:
         split: On which rows.
         metric: By what.
         difference: Tuned minus baseline with its paired 95 % interval, as shares.
-        p_value: McNemar's, after Holm's correction for all comparisons of the evaluation.
+        p_value: McNemar's, of a graded metric by permutation; after Holm's correction for all
+            comparisons of the evaluation.
         n: How many rows both answered.
         result: What follows.
     """
@@ -47,15 +49,15 @@ class Comparison:
 def compare(
     store: Store, objective: Objective, scores: Mapping[Part, int], groups: Mapping[str, str]
 ) -> list[Comparison]:
-    """Compare the tuned model with each baseline, per split and metric.
+    """Compare the tuned model with each baseline, per split, by primary metric and form.
 
     Args:
         store: Where the answers are.
-        objective: Its output decides which metrics mean something.
+        objective: Its primary metric decides; without a form to keep, the form is not compared.
         scores: The id of the score of each subject on each split.
         groups: The group of each row, by row id.
     """
-    metrics = (EXACT, VALID) if objective.output == "json" else (EXACT,)
+    metrics = (objective.metric, VALID) if _has_form(objective) else (objective.metric,)
     splits = list(dict.fromkeys(split for _, split in scores))
     kinds = [
         (split, metric, baseline)
@@ -65,10 +67,10 @@ def compare(
         if (baseline, split) in scores
     ]
     pairs = [
-        _pairs(store, scores[baseline, split], scores["tuned", split], _COLUMN[metric])
+        _pairs(store, scores[baseline, split], scores["tuned", split], _COLUMN.get(metric, "score"))
         for split, metric, baseline in kinds
     ]
-    p_values = holm([mcnemar(old, new) for _, old, new in pairs])
+    p_values = holm([_test(pair, groups) for pair in pairs])
     return [
         _comparison(kind, pair, p_value, groups)
         for kind, pair, p_value in zip(kinds, pairs, p_values, strict=True)
@@ -81,16 +83,17 @@ def judge(
     """Return the verdict gate.
 
     It fails when the tuned model is not surely better than both prompted baselines on the test
-    rows, or leaves the right form too often. It warns when the score is below the objective's
-    threshold, when the gain is too small to be worth a model, or when the golden rows do not
-    confirm it.
+    rows, leaves the right form too often, or answers at greater length than the guardrail allows.
+    It warns when the score is below the objective's threshold, when the gain is too small to be
+    worth a model, or when the golden rows do not confirm it.
 
     Args:
         objective: The thresholds.
         comparisons: What `compare` found.
         table: What `records.table` returns.
     """
-    tuned = next(r for r in table if r["subject"] == "tuned" and r["split"] == "test")["metrics"]
+    row = next(r for r in table if r["subject"] == "tuned" and r["split"] == "test")
+    tuned = row["metrics"]
     primary = [item for item in comparisons if item.metric == objective.metric]
     failures = [
         f"On the test rows the tuned model is not better than {NAMES[item.baseline]} by an "
@@ -99,11 +102,7 @@ def judge(
         for item in primary
         if item.split == "test" and item.result != "better"
     ]
-    if objective.output == "json" and tuned[VALID]["value"] < objective.valid_json:
-        failures.append(
-            f"Only {tuned[VALID]['value']:.1%} of the answers are valid JSON with exactly the "
-            f"objective's fields; the guardrail is {objective.valid_json:.1%}. Train longer."
-        )
+    failures += _broken(objective, tuned, row.get("tokens"))
     return gates.judge(
         "verdict", failures=failures, warnings=_warnings(objective, primary, tuned, bool(failures))
     )
@@ -172,24 +171,60 @@ def _warnings(
     return warnings
 
 
-def _pairs(
-    store: Store, baseline: int, tuned: int, column: str
-) -> tuple[list[str], list[bool], list[bool]]:
+def _has_form(objective: Objective) -> bool:
+    """Say whether an answer can be in a wrong form; free text is in the right one."""
+    return objective.output == "json" or bool(objective.schema)
+
+
+def _broken(
+    objective: Objective, tuned: Mapping[str, Mapping[str, float]], tokens: float | None
+) -> list[str]:
+    """Return the guardrails that the tuned model breaks on the test rows, with a way out."""
+    broken = []
+    if _has_form(objective) and tuned[VALID]["value"] < objective.valid_json:
+        broken.append(
+            f"Only {tuned[VALID]['value']:.1%} of the answers are {_form(objective)}; "
+            f"the guardrail is {objective.valid_json:.1%}. Train longer."
+        )
+    most = objective.guardrails.answer_tokens
+    if most and tokens is not None and tokens > most:
+        broken.append(
+            f"The answers have {tokens:.1f} tokens on average; the guardrail is {most:g}. Shorten "
+            "the longest answers of the training rows."
+        )
+    return broken
+
+
+def _form(objective: Objective) -> str:
+    if objective.output == "text":
+        return "text of the objective's schema"
+    if objective.schema or objective.task == "tools":
+        return "JSON of the objective's schema" if objective.schema else "calls that can be read"
+    return "valid JSON with exactly the objective's fields"
+
+
+def _pairs(store: Store, baseline: int, tuned: int, column: str) -> Pairs:
     rows = store.rows(
         f"SELECT row_id, b.{column} AS old, t.{column} AS new FROM answers b "  # noqa: S608 - ours
-        "JOIN answers t USING (row_id) WHERE b.score_id = ? AND t.score_id = ? ORDER BY row_id",
+        "JOIN answers t USING (row_id) WHERE b.score_id = ? AND t.score_id = ? "
+        f"AND b.{column} IS NOT NULL AND t.{column} IS NOT NULL ORDER BY row_id",
         (baseline, tuned),
     )
     return (
         [row["row_id"] for row in rows],
-        [bool(row["old"]) for row in rows],
-        [bool(row["new"]) for row in rows],
+        [float(row["old"]) for row in rows],
+        [float(row["new"]) for row in rows],
     )
+
+
+def _test(pair: Pairs, groups: Mapping[str, str]) -> float:
+    ids, old, new = pair
+    return paired_test(old, new, [groups.get(row_id, row_id) for row_id in ids])
 
 
 def _comparison(
     kind: tuple[Split, str, Subject],
-    pair: tuple[list[str], list[bool], list[bool]],
+    pair: Pairs,
     p_value: float,
     groups: Mapping[str, str],
 ) -> Comparison:

@@ -15,20 +15,23 @@ from engine.score import records as scores
 _RUNS = """
 SELECT l.id, l.name, coalesce(l.status, 'unknown') AS status, l.method, l.model, l.dataset,
        l.created, l.step, l.steps, l.peak_bytes, l.seconds, l.tokens,
-       (SELECT json_group_object(metric, value) FROM score_metrics WHERE score_id =
-         (SELECT max(id) FROM scores
-          WHERE run_id = l.id AND subject = 'tuned' AND split = 'test')) AS scores
-FROM run_list l
+       t.metric,
+       (SELECT json_group_object(metric, value) FROM score_metrics WHERE score_id = t.id) AS scores
+FROM run_list l LEFT JOIN scores t ON t.id = (SELECT max(id) FROM scores
+     WHERE run_id = l.id AND subject = 'tuned' AND split = 'test')
 """
-_LISTED = ("id", "name", "status", "method", "model", "dataset", "created", "step", "steps")
+_LISTED = (
+    *("id", "name", "status", "method", "model", "dataset", "created", "step", "steps"),
+    "metric",
+)
 
 
 def runs(store: Store, limit: int | None = None, offset: int = 0) -> list[dict[str, Any]]:
     """Return the runs, newest first.
 
     Each is a dict of `id`, `name`, `status`, `method`, `model`, `dataset`, `created` (seconds since
-    the epoch), `step`, `steps`, and `scores`: the tuned model's metrics on the test rows, empty
-    before the evaluation.
+    the epoch), `step`, `steps`, `scores`: the tuned model's metrics on the test rows, empty before
+    the evaluation, and `metric`: the primary one's name.
     """
     rows = store.rows(
         f"{_RUNS} ORDER BY l.id DESC LIMIT ? OFFSET ?",

@@ -33,7 +33,7 @@ from engine.ship.runtime import Runtime
 
 F16_AGREEMENT = 0.99  # below, the export itself is wrong: nothing was quantised yet
 PASS_AGREEMENT, FAIL_AGREEMENT = 0.97, 0.90
-TOLERANCE = 0.05  # the loss of exact match that nobody would notice
+TOLERANCE = 0.05  # the loss of the score that nobody would notice
 MOST_ROWS = 64  # of the held-out rows; each costs a pass through every file
 ADAPTER_ROWS = 16  # for the F16 file: float32 is slow, and a wrong export is wrong everywhere
 _LONGER = 16  # tokens by which an answer may outgrow the longest known one before it is cut
@@ -51,7 +51,7 @@ class Parity:
         tokens: Positions compared.
         token_agreement: Share of positions with the same choice, 0 to 1.
         divergence: Mean KL divergence from the reference, in nats.
-        exact_match: The file's own score, 0 to 1.
+        score: The file's own score by the primary metric, 0 to 1.
         difference: Its score less the reference's.
         low: Lower end of the 95 % interval of the difference.
         high: Upper end of it.
@@ -64,7 +64,7 @@ class Parity:
     tokens: int
     token_agreement: float
     divergence: float
-    exact_match: float
+    score: float
     difference: float
     low: float
     high: float
@@ -83,8 +83,8 @@ def questions(
         (run_id,),
     )
     found = store.rows(
-        "SELECT row_id, expected, answer, exact FROM answers WHERE score_id = ? "
-        "ORDER BY row_id LIMIT ?",
+        "SELECT row_id, expected, answer, coalesce(score, exact) AS score FROM answers "
+        "WHERE score_id = ? ORDER BY row_id LIMIT ?",
         (score, MOST_ROWS),
     )
     if not found:
@@ -100,7 +100,7 @@ def questions(
             prompt=template.prompt_ids(instruction, (), rows[answer["row_id"]]),
             answer=[*template.encode(answer["answer"]), template.eos_id],
             expected=answer["expected"],
-            exact=float(answer["exact"]),
+            score=float(answer["score"]),
             group=rows[answer["row_id"]].group,
         )
         for answer in found
@@ -162,9 +162,9 @@ def compare(
     """
     own = read(runtime, asked, check)
     share, tokens = reading.agreement(own, reference)
-    exact = _exact(own, asked, objective)
+    scores = _scores(own, asked, objective)
     difference, low, high = paired_difference(
-        _exact(reference, asked, objective), exact, [q.group for q in asked]
+        _scores(reference, asked, objective), scores, [q.group for q in asked]
     )
     result, reasons = judged(
         kind, faults(runtime, asked, template), share, difference=difference, low=low
@@ -177,7 +177,7 @@ def compare(
         tokens=tokens,
         token_agreement=share,
         divergence=reading.divergence(own, reference),
-        exact_match=sum(exact) / max(len(exact), 1),
+        score=sum(scores) / max(len(scores), 1),
         difference=difference,
         low=low,
         high=high,
@@ -204,12 +204,11 @@ def judged(
         warnings.append(f"{share:.1%} of its next tokens agree ({PASS_AGREEMENT:.0%} pass).")
     if difference < -TOLERANCE:
         failures.append(
-            f"It loses {-100 * difference:.1f} points of exact match (at most "
-            f"{100 * TOLERANCE:.0f})."
+            f"It loses {-100 * difference:.1f} points of the score (at most {100 * TOLERANCE:.0f})."
         )
     elif low < -TOLERANCE and kind != "F16":
         warnings.append(
-            f"It may lose up to {-100 * low:.1f} points of exact match; more test rows would tell."
+            f"It may lose up to {-100 * low:.1f} points of the score; more test rows would tell."
         )
     gate = judge("parity", failures=failures, warnings=warnings)
     return gate.result, gate.reasons
@@ -230,12 +229,12 @@ def gate(results: dict[str, Parity]) -> Gate:
     )
 
 
-def _exact(said: Reading, asked: Sequence[Question], objective: Objective) -> list[float]:
-    """Return 1.0 for each right answer; the adapter's were scored in the evaluation."""
+def _scores(said: Reading, asked: Sequence[Question], objective: Objective) -> list[float]:
+    """Return each answer's score by the primary metric; the adapter's are the evaluation's."""
     if not said.answers:
-        return [question.exact for question in asked]
+        return [question.score for question in asked]
     return [
-        measure(objective, question.expected, answer)["exact_match"]
+        measure(objective, question.expected, answer)[objective.metric]
         for question, answer in zip(asked, said.answers, strict=True)
     ]
 

@@ -31,7 +31,7 @@ class Question:
         prompt: Its token ids.
         answer: The token ids of the tuned model's answer, its end token included.
         expected: The right answer.
-        exact: 1.0 where the tuned model's answer was right, else 0.0.
+        score: The tuned model's answer by the primary metric, 0 to 1.
         group: Rows of one group are resampled together.
     """
 
@@ -40,7 +40,7 @@ class Question:
     prompt: list[int]
     answer: list[int]
     expected: str
-    exact: float
+    score: float
     group: str
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.base import project
 from engine.base.files import write_text
+from engine.base.objectives import metrics as metrics_known
 from engine.base.project import Objective
 from engine.base.store import Row, Store
 from engine.plan.advice import advise
@@ -175,16 +176,16 @@ def _scores(store: Store, run_id: int) -> str:
     ]
     return _section(
         "Scores",
-        "Shares of rows that no training saw, with 95 % intervals.",
+        f"By {_metric(rows)}, on rows that no training saw, with 95 % intervals.",
         "",
         *_table(
-            ("rows", "model", "n", "exact match", "valid JSON"),
+            ("rows", "model", "n", "score", "right form"),
             [
                 (
                     row["split"],
                     _SUBJECTS[row["subject"]],
                     row["n"],
-                    _share(row["metrics"].get("exact_match")),
+                    _share(row["metrics"].get(row["metric"])),
                     _share(row["metrics"].get("valid_json")),
                 )
                 for row in rows
@@ -235,7 +236,7 @@ def _artifacts(run: dict[str, Any]) -> str:
         "compared with the adapter itself, the others with F16.",
         "",
         *_table(
-            ("id", "kind", "size", "parity", "agreement", "divergence", "exact match", "sha256"),
+            ("id", "kind", "size", "parity", "agreement", "divergence", "score", "sha256"),
             rows,
         ),
         "",
@@ -254,7 +255,7 @@ def _parity(parity: dict[str, Any] | None) -> tuple[str, str, str, str]:
         parity["result"],
         f"{parity['token_agreement']:.1%} of {parity['tokens']}",
         f"{parity['divergence']:.2g}",
-        f"{parity['exact_match']:.1%} ({_points(parity)})",
+        f"{parity['score']:.1%} ({_points(parity)})",
     )
 
 
@@ -288,6 +289,10 @@ def _table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str
 def _points(compared: dict[str, Any]) -> str:
     value, low, high = (100 * compared[key] for key in ("difference", "low", "high"))
     return f"{value:+.1f} points, {low:+.1f} to {high:+.1f}"
+
+
+def _metric(rows: Sequence[dict[str, Any]]) -> str:
+    return metrics_known()[rows[0]["metric"]].title
 
 
 def _share(metric: dict[str, float] | None) -> str:

@@ -34,7 +34,7 @@ def write_file(records, run_id, kind, result=None, *, reasons="", recommended=0)
     if result:
         parity = {"reference": "adapter", "result": result, "reasons": reasons, "rows": 10}
         parity |= {"tokens": 90, "token_agreement": 0.992, "divergence": 0.0038}
-        parity |= {"exact_match": 0.9, "difference": 0.0, "low": -0.1, "high": 0.1}
+        parity |= {"score": 0.9, "difference": 0.0, "low": -0.1, "high": 0.1}
         records.store.insert("parity", {"artifact_id": artifact, **parity})
 
 

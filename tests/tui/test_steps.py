@@ -10,7 +10,7 @@ import pytest
 
 from engine.base import paths, project
 from engine.base.errors import UsageError
-from tui import drafts, proposals, steps
+from tui import described, drafts, proposals, steps
 from tui.drafts import Draft
 from tui.question import Context
 
@@ -37,7 +37,7 @@ def folder(tmp_path):
 def test_enter_alone_gives_a_sound_project(folder):
     answers = steps.complete({}, folder)
     assert steps.faults(answers, folder) == {}
-    made = steps.to_project(answers)
+    made = described.to_project(answers)
     assert made.name == "my-desk"
     assert made.data.sources == ("tickets.jsonl",)
     assert made.objective.fields == ("intent", "order", "urgent")
@@ -64,7 +64,7 @@ def test_text_answers_of_few_kinds_are_a_classification_and_need_no_keys(tmp_pat
     assert (answers["task"], answers["output"]) == ("classification", "text")
     assert steps.faults(answers, tmp_path) == {}
     assert "ham, spam" in answers["prompt"]
-    assert steps.to_project(answers).objective.fields == ()
+    assert described.to_project(answers).objective.fields == ()
 
 
 def test_a_golden_file_is_proposed_as_golden_and_never_as_examples(folder):
@@ -94,7 +94,7 @@ def test_proposals_follow_the_answers_before_them_until_they_are_given(folder):
         ("threshold", "many", "above 0"),
         ("minimum_effect", "120 %", "from 0 to 1"),
         ("test", "0.5", "below one half"),
-        ("base_model", "smollm2-135m", "did you mean smollm2-135m-instruct?"),
+        ("base_model", "smollm2-135m-instruckt", "did you mean smollm2-135m-instruct?"),
         ("base_model", "./no-such-folder", "There is no folder"),
         ("settings", "epoch=2", "did you mean epochs?"),
         ("settings", "epochs", "no value"),
@@ -110,7 +110,7 @@ def test_an_answer_that_will_not_do_is_named_with_the_way_out(folder, key, answe
 
 
 def test_shares_may_be_written_as_per_cent(folder):
-    made = steps.to_project(steps.complete({"threshold": "85 %"}, folder))
+    made = described.to_project(steps.complete({"threshold": "85 %"}, folder))
     assert made.objective.threshold == 0.85
 
 
@@ -121,15 +121,15 @@ def test_a_project_becomes_answers_and_the_same_project_again(folder):
         "exports": "Q8_0",
         "seed": "7",
     }
-    made = steps.to_project(steps.complete(given, folder))
-    assert steps.to_project(steps.from_project(made)) == made
+    made = described.to_project(steps.complete(given, folder))
+    assert described.to_project(described.from_project(made)) == made
     project.save(made, folder)
     assert project.load(folder) == made
 
 
 def test_wrong_answers_never_become_a_project(folder):
     with pytest.raises(UsageError, match="task must be one of"):
-        steps.to_project(steps.complete({"task": "magic"}, folder))
+        described.to_project(steps.complete({"task": "magic"}, folder))
 
 
 def test_rows_that_are_no_rows_are_passed_over_when_looking(tmp_path):
@@ -147,19 +147,19 @@ def test_columns_that_are_called_otherwise_are_proposed_and_can_be_corrected(tmp
     answers = steps.complete({}, tmp_path)
     assert answers["sources"] == "faq.csv"
     assert "prompt=Frage" in answers["columns"]
-    made = steps.to_project(answers)
+    made = described.to_project(answers)
     assert made.data.mapping["faq.csv"].completion == "Antwort"
     given = {"columns": "prompt=Antwort, completion=Frage, scenario=topic"}
-    made = steps.to_project(steps.complete(given, tmp_path))
+    made = described.to_project(steps.complete(given, tmp_path))
     assert made.data.mapping["faq.csv"].scenario == "topic"
-    assert steps.from_project(made)["columns"] == given["columns"]
+    assert described.from_project(made)["columns"] == given["columns"]
     assert steps.faults(steps.complete({"columns": "promt=x"}, tmp_path), tmp_path)["columns"]
 
 
 def test_what_no_question_asks_stays_when_a_project_is_answered_again(folder):
-    before = steps.to_project(steps.complete({}, folder))
+    before = described.to_project(steps.complete({}, folder))
     before = replace(before, data=replace(before.data, cap=7, entities={"url": "drop"}))
-    again = steps.to_project(steps.from_project(before) | {"pii": "drop"}, before)
+    again = described.to_project(described.from_project(before) | {"pii": "drop"}, before)
     assert (again.data.cap, again.data.entities, again.data.pii) == (7, {"url": "drop"}, "drop")
 
 
@@ -190,7 +190,7 @@ def test_a_damaged_draft_is_passed_over(folder, tmp_path):
 
 
 def test_without_a_draft_the_wizard_begins_with_the_project_that_is_there(folder, tmp_path):
-    made = steps.to_project(steps.complete({"pii": "keep"}, folder))
+    made = described.to_project(steps.complete({"pii": "keep"}, folder))
     project.save(made, folder)
     assert drafts.load(tmp_path, folder).given["pii"] == "keep"
 
@@ -200,5 +200,5 @@ def test_the_manual_lists_every_answer_with_its_fixed_default():
     listed = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", manual, re.MULTILINE))
     assert sorted(listed) == sorted(steps.QUESTIONS)
     nowhere = steps.complete({}, paths.recipes() / "demo" / "nowhere")
-    for key in ("threshold", "minimum_effect", "test", "validation", "seed", "pii", "target"):
+    for key in ("test", "validation", "seed", "pii", "target"):
         assert listed[key].strip("`") == nowhere[key]

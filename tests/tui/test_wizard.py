@@ -85,7 +85,7 @@ def control(pilot, key):
 async def test_everything_is_proposed_from_the_files_in_the_folder(app, folder, shows, size):
     async with app.run_test(size=size) as pilot:
         await open_wizard(pilot, folder)
-        for text in ("messages.jsonl", "intent, order, urgent", "(●) extraction", "✓"):
+        for text in ("messages.jsonl", "(●) extraction", "(●) json", "✓"):
             await shows(pilot, text)
         await go_to(pilot, "data")
         await shows(pilot, "60 golden rows.")
@@ -115,7 +115,7 @@ async def test_screen_and_answers_file_write_the_same_bytes(app, folder, tmp_pat
         control(pilot, "name").value = "tickets"
         await pilot.press("enter")
         await go_to(pilot, "data")
-        await pilot.press("tab", "right", "right")
+        await pilot.press("tab", "tab", "right", "right")
         await go_to(pilot, "review")
         await pilot.press("enter")
         await at_step(pilot, "check")

@@ -232,7 +232,7 @@ def figures(found: Results, run_id: int, width: int) -> list[Line]:
     for split in splits:
         rows = [row for row in found.table if row["split"] == split]
         title = f"{_SPLITS.get(split, split)}, {rows[0]['n']:,}"
-        measured = [_measured(row, tone) for row in rows if "exact_match" in row["metrics"]]
+        measured = [_measured(row, tone) for row in rows if row["metric"] in row["metrics"]]
         lines += compared(
             measured, width, found.threshold, title=title, labelled=split == splits[-1]
         )
@@ -245,13 +245,13 @@ _RESULTS = {"better": ("✓", "good"), "worse": ("✗", "bad"), "can't tell": ("
 
 
 def _measured(row: Mapping[str, Any], tone: str) -> Measured:
-    exact, valid = row["metrics"]["exact_match"], row["metrics"].get("valid_json")
+    score, valid = row["metrics"][row["metric"]], row["metrics"].get("valid_json")
     subject = str(row["subject"])
     return Measured(
         _NAMES.get(subject, subject),
-        exact["value"],
-        exact["low"],
-        exact["high"],
+        score["value"],
+        score["low"],
+        score["high"],
         valid["value"] if valid else None,
         tone=tone if subject == "tuned" else "active",
         strong=subject == "tuned",

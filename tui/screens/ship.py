@@ -44,7 +44,7 @@ _COLUMNS = (
     Column("parity", 7),
     Column("agree", 7, right=True),
     Column("diverge", 7, right=True),
-    Column("exact", 7, right=True),
+    Column("score", 7, right=True),
     Column("sha256", 12, room=90),
 )
 _PARITY = {"pass": ("✓ pass", "good"), "warn": ("! warn", "warn"), "fail": ("✗ fail", "bad")}
@@ -281,7 +281,7 @@ def _cells(file: Mapping[str, Any]) -> list[Part]:
         _PARITY.get(parity["result"], ("–", "quiet")) if parity else ("–", "quiet"),
         (f"{100 * parity['token_agreement']:.1f} %" if parity else "–", "" if parity else "quiet"),
         (f"{parity['divergence']:.4f}" if parity else "–", "" if parity else "quiet"),
-        (f"{100 * parity['exact_match']:.1f} %" if parity else "–", "" if parity else "quiet"),
+        (f"{100 * parity['score']:.1f} %" if parity else "–", "" if parity else "quiet"),
         (file["sha256"][:12], "quiet"),
     ]
 

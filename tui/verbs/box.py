@@ -13,11 +13,12 @@ from tui.verbs.options import as_json
 
 
 @click.command("doctor", epilog="Example: tunesmith doctor --json")
+@click.option("--disk-speed", is_flag=True, help="Measure how fast the disk writes (one second).")
 @as_json
 @click.pass_context
-def doctor_verb(ctx: click.Context, as_json: bool) -> None:
+def doctor_verb(ctx: click.Context, disk_speed: bool, as_json: bool) -> None:
     """Check this box; each problem with the command that mends it."""
-    found = checks(paths.workspace(ctx.find_root().obj))
+    found = checks(paths.workspace(ctx.find_root().obj), disk_speed=disk_speed)
     if as_json:
         output.emit({"checks": [asdict(check) for check in found]})
     else:

@@ -9,9 +9,19 @@ from typing import Any
 import click
 
 from engine.base import jobs
+from engine.base.errors import TunesmithError, UsageError
 from tui import output
 from tui.verbs.jobs import watch
 from tui.verbs.options import Place, as_json, project_option, settings_option
+
+_ATTEMPT = (
+    "change",
+    "result",
+    "predicted_peak_bytes",
+    "peak_bytes",
+    "limit_bytes",
+    "tokens_per_second",
+)
 
 
 @click.command("advise", epilog="Example: tunesmith advise --trial")
@@ -31,23 +41,67 @@ def advise_verb(project_dir: Path | None, trial: bool, as_json: bool) -> None:
         print_advice(advice)
 
 
-@click.command("plan", epilog="Example: tunesmith plan --set epochs=2 --json")
+@click.command("plan", epilog="Example: tunesmith plan --set epochs=2 --measure")
 @project_option
 @settings_option
 @click.option("--recipe", help="A recipe's name; else the project's.")
+@click.option(
+    "--measure", is_flag=True, help="Really step the worst batch, and change what does not fit."
+)
 @as_json
 def plan_verb(
-    project_dir: Path | None, settings: tuple[str, ...], recipe: str | None, as_json: bool
+    project_dir: Path | None,
+    settings: tuple[str, ...],
+    recipe: str | None,
+    measure: bool,
+    as_json: bool,
 ) -> None:
     """Resolve the recipe for this project on this box: every value, why, and what it will cost."""
     place = Place(project_dir)
     plan = make_plan(place, settings, recipe)
+    outcome = measured(place, plan, quiet=as_json) if measure else None
     if as_json:
-        from engine.plan.document import record
+        output.emit(plan_json(plan, outcome))
+        return
+    print_plan(outcome.plan if outcome else plan)
+    if outcome:
+        print_attempts(outcome)
 
-        output.emit(record(plan))
-    else:
-        print_plan(plan)
+
+def measured(place: Place, plan: Any, *, quiet: bool) -> Any:
+    """Let the fit gate measure a plan; return what it found."""
+    from engine.run.measured import outcome
+    from tui import watching
+    from tui.verbs.jobs import raise_fault
+
+    job = jobs.submit(
+        place.store, "fit", place.folder, {"plan_id": plan.id}, project_id=place.project_id
+    )
+    state = watching.follow(place.store, job, quiet=quiet)
+    raise_fault(place.store, job)
+    if state == "stopped":
+        raise TunesmithError("The measurement was stopped.", f"Go on: `tunesmith resume {job}`.")
+    return outcome(place.store, job)
+
+
+def plan_json(plan: Any, outcome: Any) -> dict[str, Any]:
+    """Return a plan for machines, with what was measured where something was."""
+    from engine.plan.document import record
+
+    if outcome is None:
+        return record(plan)
+    made, last = outcome.plan, outcome.attempts[-1]
+    found = {
+        "peak_bytes": last["peak_bytes"],
+        "tokens_per_second": last["tokens_per_second"],
+        "seconds": round(made.seconds, 1),
+    }
+    attempts = [{key: row[key] for key in _ATTEMPT} for row in outcome.attempts]
+    return {
+        **record(made),
+        "measured": found if outcome.fits else None,
+        "attempts": attempts,
+    }
 
 
 def current_advice(place: Place) -> Any:
@@ -61,15 +115,46 @@ def current_advice(place: Place) -> Any:
 
 def make_plan(place: Place, settings: tuple[str, ...], recipe: str | None = None) -> Any:
     """Resolve and record a plan for the newest dataset on this box."""
+    from engine.plan.plan import save
+
+    return save(place.store, place.project_id, _proposed(place, settings, recipe))
+
+
+def plan_to_train(
+    place: Place, settings: tuple[str, ...], recipe: str | None, plan_id: int | None
+) -> Any:
+    """Return the named plan; else one that the fit gate measured for these values; else a new one.
+
+    Raises:
+        UsageError: The named plan is not this project's, or values were given beside it.
+    """
+    from engine.plan.plan import load, save
+    from engine.run.measured import like
+
+    if plan_id is None:
+        proposed = _proposed(place, settings, recipe)
+        found = like(place.store, place.project_id, proposed)
+        return found or save(place.store, place.project_id, proposed)
+    if settings or recipe:
+        raise UsageError(
+            "A plan has all its values already.", "Leave --set and --recipe out.", "--plan"
+        )
+    owner = place.store.scalar("SELECT project_id FROM plans WHERE id = ?", (plan_id,))
+    if owner is not None and owner != place.project_id:
+        raise UsageError(
+            f"Plan {plan_id} is another project's.", "Make one here: `tunesmith plan`.", "--plan"
+        )
+    return load(place.store, plan_id)
+
+
+def _proposed(place: Place, settings: tuple[str, ...], recipe: str | None) -> Any:
     from engine.data.dataset import latest
-    from engine.plan.plan import propose, save
+    from engine.plan.plan import propose
     from engine.plan.recipe import assignments
 
     dataset = latest(place.store, place.project_id)
     chosen = replace(place.project, recipe=recipe) if recipe else place.project
-    return save(
-        place.store, place.project_id, propose(place.store, chosen, dataset, assignments(settings))
-    )
+    return propose(place.store, chosen, dataset, assignments(settings))
 
 
 def print_advice(advice: Any) -> None:
@@ -79,6 +164,27 @@ def print_advice(advice: Any) -> None:
         output.say(f"    · {reason}")
     if advice.change:
         output.say(f"    What would change it: {advice.change}")
+
+
+def print_attempts(outcome: Any) -> None:
+    """Write what the fit gate tried, and the speed that the time rests on."""
+    output.say()
+    output.table(
+        ("tried", "result", "predicted", "measured", "limit"),
+        [
+            (
+                f"  {row['change'] or 'as planned'}",
+                row["result"],
+                output.amount(row["predicted_peak_bytes"]),
+                f"{'' if row['result'] == 'fits' else '> '}{output.amount(row['peak_bytes'])}",
+                output.amount(row["limit_bytes"]),
+            )
+            for row in outcome.attempts
+        ],
+    )
+    if outcome.fits:
+        speed = outcome.plan["tokens_per_second"]
+        output.say(f"  measured: {speed:.0f} tokens/s. Train it: `tunesmith train`.")
 
 
 def print_plan(plan: Any, *, brief: bool = False) -> None:

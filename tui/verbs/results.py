@@ -31,7 +31,7 @@ def runs_verb(as_json: bool) -> None:
         output.say("No runs yet. `tunesmith demo` makes the first, `tunesmith init` your own.")
         return
     output.table(
-        ("run", "name", "status", "method", "model", "exact match", "JSON"),
+        ("run", "name", "status", "method", "model", "score", "form"),
         [
             (
                 run["id"],
@@ -39,7 +39,7 @@ def runs_verb(as_json: bool) -> None:
                 run["status"],
                 run["method"],
                 run["model"],
-                output.percent(_score(run, "exact_match")),
+                output.percent(_score(run, run["metric"])),
                 output.percent(_score(run, "valid_json")),
             )
             for run in found
@@ -110,15 +110,16 @@ def print_results(store: Store, run_id: int) -> None:
     if not rows:
         output.say("  Not evaluated yet: `tunesmith eval` does it.")
         return
+    metric = rows[0]["metric"]
     output.table(
-        ("split", "model", "n", "exact match", "95 % interval", "valid JSON"),
+        ("split", "model", "n", metric.replace("_", " "), "95 % interval", "right form"),
         [
             (
                 row["split"],
                 SUBJECTS[row["subject"]],
                 row["n"],
-                output.percent(row["metrics"]["exact_match"]["value"]),
-                _interval(row["metrics"]["exact_match"]),
+                output.percent(row["metrics"][metric]["value"]),
+                _interval(row["metrics"][metric]),
                 output.percent(row["metrics"]["valid_json"]["value"]),
             )
             for row in rows
@@ -151,7 +152,7 @@ def print_artifacts(artifacts: list[dict[str, Any]]) -> None:
                 marks[item["parity"]["result"]] if item["parity"] else "",
                 output.percent(item["parity"]["token_agreement"], 1) if item["parity"] else "",
                 f"{item['parity']['divergence']:.4f}" if item["parity"] else "",
-                output.percent(item["parity"]["exact_match"]) if item["parity"] else "",
+                output.percent(item["parity"]["score"]) if item["parity"] else "",
                 item["path"],
             )
             for item in artifacts
@@ -161,8 +162,8 @@ def print_artifacts(artifacts: list[dict[str, Any]]) -> None:
         output.say("  * the smallest that passed: what `tunesmith chat` uses")
 
 
-def _score(run: dict[str, Any], metric: str) -> float | None:
-    value: float | None = run["scores"].get(metric)
+def _score(run: dict[str, Any], metric: str | None) -> float | None:
+    value: float | None = run["scores"].get(metric or "")
     return value
 
 

@@ -10,13 +10,14 @@ from engine.base.gates import enforce
 from tui import output
 from tui.verbs.jobs import watch
 from tui.verbs.options import Place, accept, as_json, project_option, settings_option
-from tui.verbs.plan import make_plan
+from tui.verbs.plan import plan_to_train
 
 
 @click.command("train", epilog="Example: tunesmith train --set epochs=2 --watch")
 @project_option
 @settings_option
 @click.option("--recipe", help="A recipe's name; else the project's.")
+@click.option("--plan", "plan_id", type=int, metavar="ID", help="A plan that was made before.")
 @click.option("--name", help="The run's name; else the project's name and a number.")
 @click.option("--watch", "follow", is_flag=True, help="Follow the job.")
 @click.option("--only", is_flag=True, help="Train only; else evaluation and export follow.")
@@ -26,6 +27,7 @@ def train_verb(
     project_dir: Path | None,
     settings: tuple[str, ...],
     recipe: str | None,
+    plan_id: int | None,
     name: str | None,
     follow: bool,
     only: bool,
@@ -36,7 +38,7 @@ def train_verb(
     from engine.run.launch import submit
 
     place = Place(project_dir)
-    plan = make_plan(place, settings, recipe)
+    plan = plan_to_train(place, settings, recipe, plan_id)
     enforce(plan.gate, accept)
     run, job = submit(
         place.store,

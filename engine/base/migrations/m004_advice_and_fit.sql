@@ -8,13 +8,16 @@ CREATE TABLE scores_wider (
   subject TEXT NOT NULL
     CHECK (subject IN ('base', 'few_shot', 'similar', 'retrieval', 'tuned', 'artifact')),
   split TEXT NOT NULL CHECK (split IN ('validation', 'test', 'golden')),
+  metric TEXT NOT NULL DEFAULT 'exact_match',
   model TEXT NOT NULL,
   rows INTEGER NOT NULL,
   seconds REAL NOT NULL,
   created REAL NOT NULL
 );
 
-INSERT INTO scores_wider SELECT id, project_id, dataset_id, run_id, artifact_id, job_id, subject,
+INSERT INTO scores_wider (id, project_id, dataset_id, run_id, artifact_id, job_id, subject,
+  split, model, rows, seconds, created)
+  SELECT id, project_id, dataset_id, run_id, artifact_id, job_id, subject,
   split, model, rows, seconds, created FROM scores;
 
 DROP TABLE scores;
@@ -28,6 +31,8 @@ CREATE INDEX scores_dataset ON scores(dataset_id);
 ALTER TABLE answers ADD COLUMN score REAL;
 
 UPDATE answers SET score = exact;
+
+ALTER TABLE parity RENAME COLUMN exact_match TO score;
 
 CREATE TABLE probes (
   id INTEGER PRIMARY KEY,

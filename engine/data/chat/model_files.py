@@ -14,23 +14,18 @@ _SPECIAL = ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cl
 def source(folder: Path, config: dict[str, Any]) -> str:
     """Return the template: a file of its own in newer models, a key of the tokenizer's in older.
 
-    Raises:
-        TunesmithError: There is none.
+    Empty where there is none, as in models that were not taught to chat.
     """
     file = folder / "chat_template.jinja"
     if file.is_file():
         return file.read_text(encoding="utf-8")
     value = config.get("chat_template") or read(folder / "chat_template.json").get("chat_template")
     if isinstance(value, list):
-        named = {item["name"]: item["template"] for item in value}
+        named = {
+            str(item.get("name")): item.get("template") for item in value if isinstance(item, dict)
+        }
         value = named.get("default") or next(iter(named.values()), None)
-    if not isinstance(value, str):
-        raise TunesmithError(
-            "The model has no chat template, so it does not know what a message is.",
-            "Use its instruction-tuned variant (often called -Instruct or -it).",
-            str(folder),
-        )
-    return value
+    return value if isinstance(value, str) else ""
 
 
 def special_tokens(folder: Path, config: dict[str, Any]) -> dict[str, str]:

@@ -28,7 +28,7 @@ class ChatTemplate:
 
     Args:
         tokenizer: A `tokenizers.Tokenizer`.
-        source: The template's text.
+        source: The template's text; empty for a model that has none and reads raw text only.
         special: The special tokens by role, such as `eos_token`, for the template to use.
         stops: Ids that may end a turn, most likely first; the first is the end-of-sequence token.
         context: How many tokens the model can read; 0 when unknown.
@@ -53,17 +53,17 @@ class ChatTemplate:
         self.context = context
         self.stops = tuple(stops)
         self.special = special
-        self._compiled = chat_jinja.compiled(source)
+        self._compiled = chat_jinja.compiled(source) if source else None
         self.folds = False
-        self.folds = self._folds()
-        self.eos_id, self.marks_end = self._turn_end()
+        self.folds = self._folds() if source else False
+        self.eos_id, self.marks_end = self._turn_end() if source else (self.stops[0], False)
 
     @classmethod
     def load(cls, folder: Path) -> ChatTemplate:
         """Read the tokenizer and the template of a model folder.
 
         Raises:
-            TunesmithError: The folder lacks them, or they cannot be used.
+            TunesmithError: The tokenizer is missing or cannot be used, or the template cannot.
         """
         from tokenizers import Tokenizer
 
@@ -96,6 +96,12 @@ class ChatTemplate:
         """
         from jinja2.exceptions import TemplateError
 
+        if self._compiled is None:
+            raise TunesmithError(
+                "The model has no chat template, so it does not know what a message is.",
+                "Use its instruction-tuned variant (often called -Instruct or -it); raw text it "
+                "can learn as it is.",
+            )
         try:
             text: str = self._compiled.render(
                 messages=[dict(message) for message in messages],

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
+from engine.base.objectives import template
 from engine.base.project import Objective
 from engine.data.curate.agreement import GOOD, LEAST, TENTATIVE
 from engine.data.curate.suspects import Item
@@ -112,6 +113,7 @@ def write(
     """
     parts = [
         _task(objective),
+        _alike(objective),
         _labels_section(labels, examples),
         _order(objective, bool(labels)),
         _disagreements(conflicts),
@@ -151,6 +153,14 @@ def _task(objective: Objective) -> str:
         )
     lines.append("The right content in the wrong form is a wrong answer: edit it.\n")
     return "\n".join(lines)
+
+
+def _alike(objective: Objective) -> str:
+    """What makes labels of this kind of task agree, and the cases people disagree on."""
+    usual = template(objective.task)
+    rules = "\n".join(f"- {rule}" for rule in usual.guidelines)
+    cases = "\n".join(f"- {case}" for case in usual.edge_cases)
+    return f"## Label alike\n\n{rules}\n\nDecide these the same way every time:\n\n{cases}\n"
 
 
 def _labels_section(labels: Mapping[str, int], examples: Mapping[str, str]) -> str:

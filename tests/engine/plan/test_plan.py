@@ -13,7 +13,8 @@ from engine.base.machine import Gpu, Machine
 from engine.base.project import DataSettings, Objective, Project
 from engine.base.store import Store
 from engine.base.work import register
-from engine.plan import cost, models, plan, recipe
+from engine.plan import cost, plan, recipe
+from engine.plan.recipe import SETTINGS, Situation
 
 GB = 1_000_000_000
 PROJECT = Project("desk", Objective("Answer.", "Answer as JSON."), DataSettings(("a.jsonl",)))
@@ -34,8 +35,11 @@ def box(*, gpu: str = "", free: int = 20 * GB) -> Machine:
     return Machine("EPYC", 2, True, 24 * GB, free, gpus, "" if gpu else "no driver")
 
 
+MODELS = ("smollm2-135m-instruct", "smollm2-1.7b-instruct", "llama-3.1-8b-instruct", "qwen2.5-72b-instruct")  # fmt: skip
 BOXES = {
     "cpu": box(),
+    "8 GB": box(gpu="NVIDIA GeForce RTX 4060", free=8 * GB),
+    "12 GB": box(gpu="NVIDIA GeForce RTX 3060", free=12 * GB),
     "24 GB": box(gpu="NVIDIA GeForce RTX 4090", free=24 * GB),
     "80 GB": box(gpu="NVIDIA H100 80GB HBM3", free=80 * GB),
 }
@@ -62,19 +66,48 @@ def store(tmp_path):
 
 @pytest.mark.parametrize("name", recipe.names())
 @pytest.mark.parametrize("machine", BOXES.values(), ids=BOXES)
-@pytest.mark.parametrize("model", models.catalogue())
+@pytest.mark.parametrize("model", MODELS)
 def test_every_recipe_resolves_for_every_box_and_model(name, machine, model):
-    resolved = plan.resolve(replace(PROJECT, recipe=name, base_model=model), DATASET, machine, {})
-    assert set(recipe.SETTINGS) <= set(resolved.values)
+    project = replace(PROJECT, recipe=name, base_model=model)
+    resolved = plan.resolve(project, DATASET, machine, {})
+    loaded = recipe.load(name)
+    assert set(loaded.settings) <= set(resolved.values)
+    assert not set(SETTINGS) - set(loaded.settings) & set(resolved.values)
+    assert (resolved.trainer, resolved.tuning) == (loaded.trainer, loaded.tuning)
     assert all(value.why.endswith(".") for value in resolved.values.values())
     assert resolved["steps"] >= 1
     assert min(resolved.peak_bytes, resolved.seconds, resolved.joules, resolved.disk_bytes) > 0
+    wanted = recipe.resolve(
+        loaded, Situation(560, 10**9, "cpu" if not machine.gpus else "gpu", bf16=True)
+    )
     effective = resolved["micro_batch"] * resolved["accumulation"]
-    assert effective == 8
+    assert effective == wanted["micro_batch"].value * wanted["accumulation"].value
+    if loaded.trainer == "kto":
+        assert resolved["micro_batch"] >= 2
     if resolved.gate.result == "pass":
         assert resolved.peak_bytes <= 0.8 * (
             machine.gpus[0].free if machine.gpus else machine.memory_free
         )
+
+
+@pytest.mark.parametrize(
+    ("name", "free", "model", "method"),
+    [
+        ("sft-lora", 80 * GB, "llama-3.1-8b-instruct", "sft-lora"),
+        ("sft-lora", 12 * GB, "llama-3.1-8b-instruct", "sft-qlora"),
+        ("sft-lora", 24 * GB, "smollm2-1.7b-instruct", "sft-lora"),
+        ("sft-qlora", 24 * GB, "smollm2-1.7b-instruct", "sft-qlora"),
+        ("sft-rslora", 24 * GB, "smollm2-1.7b-instruct", "sft-lora"),
+        ("sft-full", 80 * GB, "smollm2-1.7b-instruct", "sft-full"),
+        ("dpo-lora", 12 * GB, "llama-3.1-8b-instruct", "dpo-qlora"),
+        ("cpt-lora", 80 * GB, "llama-3.1-8b-instruct", "cpt-lora"),
+    ],
+)
+def test_the_method_follows_from_recipe_and_memory_and_fits(name, free, model, method):
+    machine = box(gpu="NVIDIA H100 80GB HBM3", free=free)
+    resolved = plan.resolve(replace(PROJECT, recipe=name, base_model=model), DATASET, machine, {})
+    assert resolved.method == method
+    assert resolved.gate.result == "pass", resolved.gate.reasons
 
 
 def test_the_demo_on_two_cores_takes_about_two_minutes():
@@ -103,6 +136,35 @@ def test_overrides_win_over_the_project_and_the_project_over_the_recipe():
 def test_what_follows_from_the_settings_cannot_be_set(key):
     with pytest.raises(UsageError, match=f"unknown setting {key}"):
         plan.resolve(PROJECT, DATASET, BOXES["cpu"], {key: 5})
+
+
+def test_a_setting_of_another_method_is_refused_wherever_it_stands():
+    full = replace(PROJECT, recipe="sft-full")
+    with pytest.raises(UsageError, match="--set: lora_rank does not apply"):
+        plan.resolve(full, DATASET, BOXES["cpu"], {"lora_rank": 8})
+    with pytest.raises(UsageError, match=r"project\.yaml: settings: beta does not apply"):
+        plan.resolve(replace(PROJECT, settings={"beta": 0.2}), DATASET, BOXES["cpu"], {})
+
+
+def test_raw_text_is_counted_in_blocks_and_a_pair_twice():
+    text = plan.resolve(
+        replace(PROJECT, recipe="cpt-lora"),
+        {**DATASET, "tokens_train": 45_000},
+        BOXES["cpu"],
+        {"max_length": 256, "micro_batch": 8, "accumulation": 2},
+    )
+    assert text["steps"] == 12  # 177 blocks of 255 new tokens, 16 a step
+    assert "177 blocks of 256 tokens" in text.values["steps"].why
+    pairs = plan.resolve(replace(PROJECT, recipe="dpo-lora"), DATASET, BOXES["cpu"], {"epochs": 1})
+    assert pairs["steps"] == 70
+    assert pairs["tokens"] == 90_000
+    assert pairs["max_length"] == 288
+    assert "twice as long" in pairs.values["max_length"].why
+
+
+def test_kto_takes_no_micro_batch_of_one():
+    with pytest.raises(UsageError, match="at least 2"):
+        plan.resolve(replace(PROJECT, recipe="kto-lora"), DATASET, BOXES["cpu"], {"micro_batch": 1})
 
 
 def test_an_unknown_override_fails_with_the_nearest_name():
@@ -142,15 +204,15 @@ def test_following_the_way_out_passes_the_gate():
 
 
 def test_a_model_too_large_for_the_box_is_refused_with_a_smaller_one():
-    project = replace(PROJECT, base_model="llama-3.1-8b-instruct")
+    project = replace(PROJECT, base_model="qwen2.5-72b-instruct")
     resolved = plan.resolve(project, DATASET, box(gpu="Tesla T4", free=10 * GB), {})
     assert resolved.gate.result == "fail"
-    assert "A smaller base model would fit: smollm2-1.7b-instruct" in resolved.gate.reasons[0]
+    assert "A smaller base model would fit: " in resolved.gate.reasons[0]
 
 
 def test_a_long_model_input_that_is_cut_warns():
     resolved = plan.resolve(PROJECT, {**DATASET, "tokens_longest": 5000}, BOXES["80 GB"], {})
-    assert resolved["max_length"] == 2048
+    assert resolved["max_length"] == 4096
     assert resolved.gate.result == "warn"
     assert "--set max_length=5000" in resolved.gate.reasons[0]
 
@@ -207,6 +269,14 @@ def test_a_proposal_uses_the_speed_of_the_boxs_own_runs(store):
     assert second["tokens_per_second"] == 500
     assert second.values["tokens_per_second"].why.startswith("Measured on this box")
     assert cost.recorded(store, model="other", method=first.method, device="cpu") is None
+
+
+def test_a_dataset_that_the_recipe_cannot_learn_from_is_refused(store):
+    store.execute("UPDATE datasets SET form = 'preference' WHERE id = 'd1'")
+    with pytest.raises(UsageError, match="d1 holds pairs") as told:
+        plan.propose(store, PROJECT, "d1")
+    assert "--recipe dpo-lora" in told.value.fix
+    assert plan.propose(store, replace(PROJECT, recipe="dpo-lora"), "d1").method == "dpo-lora"
 
 
 def test_a_proposal_for_an_unknown_dataset_is_a_message(store):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ from engine.base.store import Row, Store
 from engine.base.work import register
 from engine.data.load.read import read
 from engine.data.rows import Row as Example
-from engine.data.rows import to_json
+from engine.data.rows import make, to_json
 from engine.plan import plan
+from engine.plan import recipe as recipes
 from engine.run import launch
 
 STEPS = 12
@@ -46,11 +47,31 @@ class Bench:
     dataset_id: str
     steps: int = STEPS
 
-    def start(self, **settings: Any) -> tuple[int, int]:
+    def start(
+        self, recipe: str = "sft-lora", dataset_id: str = "", **settings: Any
+    ) -> tuple[int, int]:
         """Start a training as the interface does; return the run's and the job's id."""
-        made = plan.propose(self.store, self.project, self.dataset_id, {**SHORT, **settings})
+        chosen = replace(self.project, recipe=recipe)
+        known = recipes.load(recipe).settings
+        wanted = {name: value for name, value in SHORT.items() if name in known} | settings
+        made = plan.propose(self.store, chosen, dataset_id or self.dataset_id, wanted)
         saved = plan.save(self.store, self.project_id, made)
-        return launch.submit(self.store, self.folder, self.project_id, self.project, saved)
+        return launch.submit(self.store, self.folder, self.project_id, chosen, saved)
+
+    def dataset(self, form: str, examples: list[Example]) -> str:
+        """Make a dataset of another form from rows with right answers; return its id."""
+        others = [*examples[1:], examples[0]]
+        rows = [
+            make(
+                "" if form == "text" else one.prompt,
+                f"{one.prompt} {one.completion}" if form == "text" else one.completion,
+                form=form,
+                rejected=other.completion if form == "preference" else "",
+                label=form != "feedback" or bool(place % 3),
+            )
+            for place, (one, other) in enumerate(zip(examples, others, strict=True))
+        ]
+        return _dataset(self.store, self.project_id, rows, name=f"bench-{form}", form=form)
 
     def wait(self, job_id: int, seconds: float = 150) -> Row:
         """Wait until a job has ended; return its row."""
@@ -100,30 +121,37 @@ def bench(tmp_path_factory, examples):
         psutil.Process(job["pid"]).kill()
 
 
-def _dataset(store: Store, project_id: int, examples: list[Example]) -> str:
+def _dataset(
+    store: Store,
+    project_id: int,
+    examples: list[Example],
+    name: str = "bench",
+    form: str = "answer",
+) -> str:
     splits = {
         "train": examples[:14],
         "validation": examples[14:17],
         "test": examples[17:],
         "golden": [],
     }
-    folder = store.workspace / "datasets" / "bench"
+    folder = store.workspace / "datasets" / name
     folder.mkdir(parents=True)
-    for name, rows in splits.items():
-        (folder / f"{name}.jsonl").write_text("".join(to_json(row) + "\n" for row in rows))
+    for split, rows in splits.items():
+        (folder / f"{split}.jsonl").write_text("".join(to_json(row) + "\n" for row in rows))
     (folder / "manifest.json").write_text(json.dumps({}))
     store.insert(
         "datasets",
         {
-            "id": "bench",
+            "id": name,
             "project_id": project_id,
-            "path": "datasets/bench",
+            "form": form,
+            "path": f"datasets/{name}",
             "rows_read": len(examples),
             "rows_kept": len(examples),
-            **{name: len(rows) for name, rows in splits.items()},
+            **{split: len(rows) for split, rows in splits.items()},
             "tokens_train": 1100,
             "tokens_longest": 160,
             "created": time.time(),
         },
     )
-    return "bench"
+    return name

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from engine.base.project import Objective
+from engine.base.project import Guardrails, Objective
 from engine.data.rows import make, to_json
 from engine.score import records, verdict
-from engine.score.statistics import wilson
+from engine.score.statistics import interval, wilson
 
 OBJECTIVE = Objective(
     instruction="", prompt="", fields=("x",), threshold=0.6, minimum_effect=0.1, valid_json=0.98
@@ -51,9 +51,10 @@ class Case:
             "runs", {**lineage, "name": "r", "plan_id": plan, "path": "runs/1", **now}
         )
 
-    def score(self, subject, split, exact, valid=None):
-        """Give a subject's answers: `exact[i]` and `valid[i]` for row i."""
+    def score(self, subject, split, exact, valid=None, graded=None, metric="exact_match", tokens=5):
+        """Give a subject's answers: `exact[i]`, `valid[i]` and `graded[i]` for row i."""
         valid = [True] * len(exact) if valid is None else valid
+        graded = [float(right) for right in exact] if graded is None else graded
         tuned = subject == "tuned"
         score = self.store.insert(
             "scores",
@@ -69,13 +70,18 @@ class Case:
                 "created": time.time(),
             },
         )
-        for metric, values in (("exact_match", exact), ("valid_json", valid)):
-            interval = wilson(sum(values), len(values))._asdict()
+        for name, values in (("exact_match", exact), ("valid_json", valid)):
+            figures = wilson(sum(values), len(values))._asdict()
             self.store.insert(
                 "score_metrics",
-                {"score_id": score, "metric": metric, "n": len(values), **interval},
+                {"score_id": score, "metric": name, "n": len(values), **figures},
             )
-        for row, right, formed in zip(self.rows, exact, valid, strict=True):
+        if metric != "exact_match":
+            figures = interval(graded)._asdict()
+            self.store.insert(
+                "score_metrics", {"score_id": score, "metric": metric, "n": len(graded), **figures}
+            )
+        for row, right, formed, grade in zip(self.rows, exact, valid, graded, strict=True):
             self.store.insert(
                 "answers",
                 {
@@ -83,7 +89,8 @@ class Case:
                     "row_id": row.id,
                     "expected": row.completion,
                     "answer": json.dumps({"x": int(right)}),
-                    "tokens": 5,
+                    "tokens": tokens,
+                    "score": grade,
                     "exact": int(right),
                     "valid": int(formed),
                 },
@@ -255,9 +262,100 @@ def test_changed_rows_stand_side_by_side_with_losses_first(case):
         "row_id": case.rows[0].id,
         "prompt": "message 0",
         "expected": '{"x": 1}',
-        "base": {"answer": '{"x": 0}', "exact": False},
-        "few_shot": {"answer": '{"x": 1}', "exact": True},
-        "tuned": {"answer": '{"x": 0}', "exact": False},
+        "base": {"answer": '{"x": 0}', "exact": False, "score": 0},
+        "few_shot": {"answer": '{"x": 1}', "exact": True, "score": 1},
+        "tuned": {"answer": '{"x": 0}', "exact": False, "score": 0},
     }
     assert records.changed_rows(case.store, case.run, "golden") == []
     assert len(records.changed_rows(case.store, case.run)) == 3
+
+
+CHAT = Objective(
+    "", "", task="chat", output="text", metric="chrf", threshold=0.4, minimum_effect=0.03
+)
+
+
+def grades(level, n=60):
+    """Return grades around a level that go up and down alike for every subject, and a little not."""
+    return [min(1.0, max(0.0, level + 0.1 * ((7 * at) % 11 - 5) / 5)) for at in range(n)]
+
+
+def chat(case, base, few_shot, tuned, **more):
+    for split in ("test", "golden"):
+        for subject, found in (("base", base), ("few_shot", few_shot), ("tuned", tuned)):
+            case.score(subject, split, right(0), graded=found, metric="chrf", **more)
+
+
+def test_a_graded_metric_decides_where_no_answer_is_exact(case):
+    chat(case, grades(0.3), grades(0.4), grades(0.5))
+    found, gate = case.judged(CHAT)
+    assert {metric for _, _, metric in found} == {"chrf"}
+    item = found["few_shot", "test", "chrf"]
+    assert (item.result, item.difference.value) == ("better", pytest.approx(0.1))
+    assert 0 < item.p_value < 0.01
+    assert gate.result == "pass"
+    assert records.sentence(case.store, case.run).startswith(
+        "The tuned model scores 50 %, 48 to 52 % by chrF on 60 held-out messages, "
+        "the few-shot base 40 %: better by 10 points"
+    )
+    assert records.verdicts(case.store, case.run)[0]["metric"] == "chrf"
+
+
+def test_graded_equals_cannot_be_told_apart(case):
+    level = grades(0.4)
+    turned = [level[(at * 13 + 5) % 60] for at in range(60)]
+    chat(case, grades(0.1), level, turned)
+    found, gate = case.judged(CHAT)
+    assert found["few_shot", "test", "chrf"].result == "can't tell"
+    assert gate.result == "fail"
+
+
+def test_a_graded_gain_of_one_customer_proves_nothing(workspace):
+    case = Case(workspace, groups=["one customer"] * 60)
+    chat(case, grades(0.1), grades(0.2), grades(0.9))
+    found, _ = case.judged(CHAT)
+    assert found["few_shot", "test", "chrf"].result == "can't tell"
+
+
+def test_a_metric_of_yes_and_no_besides_exactness_is_counted(case):
+    objective = replace(CHAT, task="qa", metric="contains")
+    for subject, count in (("base", 5), ("few_shot", 20), ("tuned", 50)):
+        case.score(
+            subject, "test", right(0), graded=[float(x) for x in right(count)], metric="contains"
+        )
+    found, gate = case.judged(objective)
+    assert found["few_shot", "test", "contains"].result == "better"
+    assert gate.result == "pass"
+    assert "answers 50 of 60 held-out messages rightly, by contains the answer" in records.sentence(
+        case.store, case.run
+    )
+
+
+def test_long_answers_break_the_guardrail_of_tokens(case):
+    full(case, base=0, few_shot=6, tuned=48)
+    limited = replace(OBJECTIVE, guardrails=Guardrails(answer_tokens=4.5))
+    _, gate = case.judged(limited)
+    assert gate.result == "fail"
+    assert gate.reasons[0].startswith(
+        "The answers have 5.0 tokens on average; the guardrail is 4.5"
+    )
+    _, gate = case.judged(replace(OBJECTIVE, guardrails=Guardrails(answer_tokens=5)))
+    assert gate.result == "pass"
+
+
+def test_labels_that_are_not_on_the_list_break_the_form_of_text(case):
+    full(case, base=0, few_shot=6, tuned=48, valid=58)
+    schema = {"type": "string", "enum": ["a", "b"]}
+    _, gate = case.judged(replace(OBJECTIVE, output="text", fields=(), schema=schema))
+    assert gate.result == "fail"
+    assert "text of the objective's schema" in gate.reasons[0]
+
+
+def test_of_graded_answers_only_those_a_tenth_apart_have_changed_and_the_worst_comes_first(case):
+    base, tuned = [0.5] * 60, [0.5] * 57 + [0.55, 0.2, 0.9]
+    for subject, found in (("base", base), ("few_shot", base), ("tuned", tuned)):
+        case.score(subject, "test", right(0), graded=found, metric="chrf")
+    case.judged(CHAT)
+    changed = records.changed_rows(case.store, case.run, "test")
+    assert [row["prompt"] for row in changed] == ["message 58", "message 59"]
+    assert changed[0]["tuned"]["score"] == 0.2

@@ -14,8 +14,8 @@ from engine.base.errors import TunesmithError
 from engine.base.paths import PROJECT_NAME
 from engine.base.work import register
 from tui import drafts
+from tui.described import to_project
 from tui.screens.wizard.ask import Failed
-from tui.steps import to_project
 
 if TYPE_CHECKING:
     from engine.plan.plan import Plan

@@ -15,9 +15,10 @@ from engine.base.errors import TunesmithError
 from engine.base.project import here
 from engine.base.settings import dump
 from tui import drafts
+from tui.described import to_project
 from tui.drafts import Draft
 from tui.question import Context
-from tui.steps import QUESTIONS, complete, faults, to_project
+from tui.steps import QUESTIONS, complete, faults
 
 
 @dataclass

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from engine.base.jobs import OPEN
 from engine.base.paths import PROJECT_NAME
+from engine.base.project import Objective
 from engine.base.store import Row
 from engine.plan.advice import Score
 from engine.plan.plan import Plan
+from engine.plan.story import story
 from tui.question import Answers, Context
 from tui.screens.stage import job_lines
 from tui.screens.wizard.journey import Look
@@ -20,7 +22,12 @@ from tui.widgets.page import keyed, titled, verdict, wrapped
 from tui.words import duration, fit, literal, size, state, tone
 
 Lines = list[Line]
-_SUBJECTS = {"base": "base", "few_shot": "few-shot"}
+_SUBJECTS = {
+    "base": "base",
+    "few_shot": "few-shot",
+    "similar": "similar",
+    "retrieval": "retrieval",
+}
 _BRIEF = ("steps", "epochs", "learning_rate", "lora_rank", "micro_batch", "max_length", "precision")
 _BLANK: Line = ()
 _BESIDE = 84  # cells from which there is room for a value and its reason side by side
@@ -48,9 +55,8 @@ def advice(look: Look, folder: Path, width: int) -> Lines:
         "The untuned base model answers the validation rows, once told how and once with "
         "examples in its prompt. It shows whether you need to tune at all. You may skip it.",
     )
-    if look.baselines:
-        threshold = look.project.objective.threshold if look.project else None
-        lines += [_BLANK, *_scores(look.baselines, width, threshold)]
+    if look.baselines and look.project:
+        lines += [_BLANK, *_scores(look.baselines, width, look.project.objective)]
     if look.advice is not None:
         symbol = "■" if look.advice.verdict.startswith("stop") else "→"
         colour = "good" if look.advice.verdict == "fine-tune" else "warn"
@@ -75,6 +81,9 @@ def plan(look: Look, folder: Path, width: int) -> Lines:
         _BLANK,
         *verdict(found.gate.result, "Fit gate", [literal(r) for r in found.gate.reasons], width),
         _BLANK,
+        titled("What will happen", width),
+        *_happens(found, look.dataset, width),
+        _BLANK,
         titled("Every value, and why", width),
     ]
     first = [key for key in _BRIEF if key in found.values]
@@ -86,6 +95,13 @@ def plan(look: Look, folder: Path, width: int) -> Lines:
         else:
             lines += wrapped(literal(value.why), width, "quiet", first=head)
     return [*lines, _BLANK, *shell]
+
+
+def _happens(found: Plan, dataset: Row | None, width: int) -> Lines:
+    told = () if dataset is None else story(found, dataset)
+    return [
+        line for text in told for line in wrapped(literal(text), width, first=[("· ", "quiet")])
+    ]
 
 
 def train(look: Look, folder: Path, width: int, accepted: str) -> Lines:
@@ -203,21 +219,21 @@ def _gate(gate: Row, width: int) -> Lines:
     return verdict(gate["result"], "Data gate", reasons, width, accepted)
 
 
-def _scores(trial: Mapping[str, Mapping[str, Score]], width: int, threshold: float | None) -> Lines:
+def _scores(trial: Mapping[str, Mapping[str, Score]], width: int, objective: Objective) -> Lines:
+    metric = objective.metric
     measured = [
         Measured(
             _SUBJECTS.get(subject, subject),
-            scores["exact_match"].value,
-            scores["exact_match"].low,
-            scores["exact_match"].high,
+            scores[metric].value,
+            scores[metric].low,
+            scores[metric].high,
             scores["valid_json"].value if "valid_json" in scores else None,
         )
         for subject, scores in trial.items()
-        if "exact_match" in scores
+        if metric in scores
     ]
-    lines = compared(measured, width, threshold)
-    if threshold is not None:
-        lines.append([(f"┊ your threshold: {100 * threshold:.0f} %", "quiet")])
+    lines = compared(measured, width, objective.threshold)
+    lines.append([(f"┊ your threshold: {100 * objective.threshold:.0f} %", "quiet")])
     return lines
 
 

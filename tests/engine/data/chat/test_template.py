@@ -154,8 +154,17 @@ def test_a_template_cannot_reach_python(model_with: Callable[..., Path]) -> None
 def test_a_model_without_a_template_is_refused_with_the_way_out(
     model_with: Callable[..., Path],
 ) -> None:
+    template = ChatTemplate.load(model_with(None))
     with pytest.raises(TunesmithError, match="Instruct"):
-        ChatTemplate.load(model_with(None))
+        template.example("", make("hello", "hi"))
+
+
+def test_a_model_without_a_template_learns_raw_text_as_it_is(
+    model_with: Callable[..., Path],
+) -> None:
+    template = ChatTemplate.load(model_with(None))
+    row = make("", "a text", form="text")
+    assert template.example("", row).ids == [*template.encode("a text"), template.eos_id]
 
 
 def test_it_is_what_transformers_makes_of_the_real_model(model_dir: Path) -> None:

@@ -1,0 +1,59 @@
+"""The base model for a training: its number format, its attention, and the adapter beside it.
+
+Imported inside the training job only, because it needs `torch`, `peft` and `transformers`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+from engine.plan.plan import Plan
+from engine.run import arguments
+
+
+def load(plan: Plan, folder: Path, longest: int) -> Any:
+    """Load the weights onto the plan's device.
+
+    Args:
+        plan: Its precision, quantization and device.
+        folder: The base model.
+        longest: Tokens of the longest row.
+    """
+    dtype = torch.bfloat16 if plan["precision"] == "bf16" else torch.float32
+    options: dict[str, Any] = {
+        "dtype": dtype,
+        "attn_implementation": arguments.attention(plan, longest),
+    }
+    place = "cpu" if plan.device == "cpu" else "cuda:0"
+    if plan.quantised:
+        quantised = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtype,
+        )
+        return AutoModelForCausalLM.from_pretrained(
+            folder, **options, quantization_config=quantised, device_map={"": place}
+        )
+    model = AutoModelForCausalLM.from_pretrained(folder, **options)
+    return model if place == "cpu" else model.to(place)
+
+
+def adapter(plan: Plan, model: Any) -> LoraConfig | None:
+    """Return the adapter's description; None where all weights are trained."""
+    if plan.tuning == "full":
+        return None
+    tied = bool(model.config.get_text_config().tie_word_embeddings)
+    return LoraConfig(**arguments.adapter(plan, _tables(model), tied=tied))
+
+
+def _tables(model: Any) -> list[str]:
+    """Return the names of the input table and of the output head."""
+    wanted = (model.get_input_embeddings(), model.get_output_embeddings())
+    named = {id(module): name for name, module in model.named_modules()}
+    return [named[id(module)].rpartition(".")[2] for module in wanted]

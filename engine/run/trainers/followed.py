@@ -1,0 +1,77 @@
+"""What all trainers share: a reproducible order, someone who follows them, sound checkpoints.
+
+Imported inside the training job only, because it needs `torch` and `transformers`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from transformers import PrinterCallback
+
+from engine.run import checkpoints
+from engine.run.order import Order
+from engine.run.watcher import Watcher
+
+
+class Followed:
+    """A mixin that stands before one of TRL's trainers.
+
+    Args:
+        order: The order of the training rows.
+        watcher: Follows the training.
+        options: TRL's own arguments.
+
+    Attributes:
+        CONFIG: TRL's class of arguments for this trainer.
+        MASKS: The masks of a batch whose tokens are trained on.
+    """
+
+    CONFIG: ClassVar[Any]
+    MASKS: ClassVar[tuple[str, ...]] = ("attention_mask",)
+
+    def __init__(self, *, order: Order, watcher: Watcher, **options: Any) -> None:
+        super().__init__(**options, callbacks=[watcher])  # type: ignore[call-arg]
+        self.remove_callback(PrinterCallback)  # type: ignore[attr-defined]
+        self._order = order
+        self._watcher = watcher
+        _widen(self.model)  # type: ignore[attr-defined]
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Order:  # noqa: ARG002 - the base's
+        return self._order
+
+    def compute_loss(self, model: Any, inputs: Any, *arguments: Any, **named: Any) -> Any:
+        """Return the library's loss, and count the tokens that it is taken of."""
+        self.count(model, inputs)
+        return super().compute_loss(model, inputs, *arguments, **named)  # type: ignore[misc]
+
+    def count(self, model: Any, inputs: Any) -> None:
+        """Count a batch's tokens, padding not among them."""
+        if model.training:
+            self._watcher.tokens += sum(int(inputs[name].sum()) for name in self.MASKS)
+
+    def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
+        """Return the dataset as it is: its rows are token ids already, those we ask with."""
+        return dataset
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        folder, step = Path(self.args.output_dir), self.state.global_step  # type: ignore[attr-defined]
+        with checkpoints.saving(folder, step):
+            super()._save_checkpoint(model, trial)  # type: ignore[misc]
+
+    def create_model_card(self, *_: Any, **__: Any) -> None:
+        """Do nothing: the run's report says what a card would."""
+
+
+def _widen(model: Any) -> None:
+    """Train an adapter, and tables beside it, in float32 whatever the base's format.
+
+    TRL rounds adapters on a 4-bit base to bfloat16. With its 8 bits of fraction that loses an
+    update smaller than a 256th of the weight, and late in a run most are.
+    """
+    if hasattr(model, "peft_config"):
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.data = parameter.data.to(torch.float32)
