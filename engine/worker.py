@@ -35,8 +35,8 @@ STAGES = {
 _ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",
     "HF_HUB_DISABLE_TELEMETRY": "1",
-    # On a CPU, ideep and oneDNN keep what they made for each shape of a batch, up to 1024 times: half
-    # a gigabyte more in 150 steps of rows of many lengths, and no faster (docs/plan.md).
+    # On a CPU, ideep and oneDNN keep what they made for each shape of a batch, up to 1024 times:
+    # half a gigabyte more in 150 steps of rows of many lengths, and no faster (docs/plan.md).
     "LRU_CACHE_CAPACITY": "64",
     "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64",
 }

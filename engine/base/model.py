@@ -1,4 +1,4 @@
-"""From a base model's name to a local folder: the embedded model, a catalogue name, a folder, a hub id."""
+"""From a base model's name (catalogue, folder, hub id) to a local folder."""
 
 from __future__ import annotations
 

@@ -100,7 +100,6 @@ STYLES: Mapping[str, Style] = {
     "granitemoe": _GRANITE_MOE,
     "granitemoehybrid": replace(_GRANITE_MOE, mixer="mamba"),
     "granitemoeshared": _GRANITE_MOE,
-    "helium": replace(_LLAMA, head_width=128),
     "hunyuan_v1_dense": replace(_ASKED, query_norms="head"),
     "internlm3": replace(_LLAMA, head_width=128),
     "lfm2": _LFM2,
@@ -116,8 +115,14 @@ STYLES: Mapping[str, Style] = {
     "olmo3": _OLMO2,
     "olmoe": replace(_OLMO2, sparse=True),
     "phi": Style(
-        qkv_bias=True, out_bias=True, mlp_bias=True, gated=False, norms=1, norm_numbers=2,
-        query_norms=("qk_layernorm", "head"), head_bias=True,
+        qkv_bias=True,
+        out_bias=True,
+        mlp_bias=True,
+        gated=False,
+        norms=1,
+        norm_numbers=2,
+        query_norms=("qk_layernorm", "head"),
+        head_bias=True,
     ),
     "phi3": Style(fused_qkv=True, fused_ffn=True),
     "qwen2": Style(qkv_bias=True),
@@ -151,4 +156,6 @@ ON_BY_DEFAULT: Mapping[str, frozenset[str]] = {
 
 # Where LoRA on "all-linear" adapts router and experts, and none of the other feed-forward maps:
 # PEFT 0.21 `utils/transformers_weight_conversion.py` with Transformers' `conversion_mapping.py`.
-ADAPTS_EXPERTS = frozenset({"deepseek_v3", "glm4_moe", "olmoe", "qwen3_moe", "qwen3_next"})
+ADAPTS_EXPERTS = frozenset(
+    {"deepseek_v3", "glm4_moe", "mixtral", "olmoe", "qwen3_moe", "qwen3_next"}
+)

@@ -280,7 +280,7 @@ def _ways(hidden: int, width: int, *, gated: bool, fused: bool) -> Linears:
 
 
 def short_ffn(config: Mapping[str, Any], stated: int) -> int:
-    """Return the real width of LFM2's feed-forward block, which its config states before scaling."""
+    """Return the real width of LFM2's feed-forward block; its config states it before scaling."""
     if not config.get("block_auto_adjust_ff_dim", True):
         return stated
     width = int(2 * stated / 3)

@@ -30,7 +30,7 @@ class Chat:
     """What a model's chat template takes, as its maker ships it.
 
     Attributes:
-        trained: Whether it was taught to chat; a base model was not, and has no template to rely on.
+        trained: Whether it was taught to chat; a base model was not, and may have no template.
         system: Whether the template takes a system message.
         tools: Whether the template takes tools.
         thinking: Whether it thinks aloud before its answer: no, always, or by a switch.
@@ -217,4 +217,3 @@ def _missing(name: str) -> TunesmithError:
         "Check the name and the network, or see `tunesmith models` for those that are known.",
         "base_model",
     )
-

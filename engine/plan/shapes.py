@@ -10,6 +10,7 @@ from engine.plan import layers
 from engine.plan.architectures import STYLES, Style
 from engine.plan.dimensions import Block, Dimensions
 
+_MOST_LAYERS = 10_000  # far above any model; each is looked at
 _UNKNOWN = Style(qkv_bias="attention_bias", out_bias="attention_bias", mlp_bias="mlp_bias")
 
 
@@ -28,7 +29,7 @@ def dimensions(config: Mapping[str, Any], where: str) -> Dimensions:
     """
     try:
         return _dimensions(config)
-    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise TunesmithError(
             f"The model's config.json lacks what a decoder needs ({error}).",
             "Choose a text model of the Llama, Mistral, Qwen or SmolLM family.",
@@ -59,9 +60,7 @@ def _dimensions(config: Mapping[str, Any]) -> Dimensions:
         kind=kind,
         blocks=decoder,
         beside=tower,
-        other=beside
-        + shape.hidden * shape.style.norm_numbers
-        + vocab * shape.style.head_bias,
+        other=beside + shape.hidden * shape.style.norm_numbers + vocab * shape.style.head_bias,
         exact=_is_exact(config, shape, style),
     )
 
@@ -89,6 +88,8 @@ def _shape(text: Mapping[str, Any], kind: str, style: Style) -> layers.Shape:
     )
     if min(shape.hidden, shape.layers, shape.heads, shape.kv_heads, shape.head_width) < 1:
         raise ValueError("a size below 1")
+    if shape.layers > _MOST_LAYERS:
+        raise ValueError(f"{shape.layers} layers")
     return shape
 
 

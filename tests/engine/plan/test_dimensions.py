@@ -60,8 +60,14 @@ VISION = {"model_type": "siglip_vision_model", "hidden_size": 32, "intermediate_
           "num_hidden_layers": 3, "image_size": 28, "patch_size": 7, "vision_use_head": False}  # fmt: skip
 
 # Every architecture as its bare keys say, then with what its config.json may add.
+WRAPPED = {"qwen3_5"}  # its config.json always has a text_config
+STATED = {"hunyuan_v1_dense": {"head_dim": 16}, "ministral": {"head_dim": 16}}  # never left out
 CASES = [
-    *((kind, {}) for kind, style in STYLES.items() if not style.sparse and not style.tower),
+    *(
+        (kind, STATED.get(kind, {}))
+        for kind, style in STYLES.items()
+        if not style.sparse and not style.tower and kind not in WRAPPED
+    ),
     ("llama", {**ALL_BIAS, "head_dim": 24}),
     ("llama", {"tie_word_embeddings": True}),
     ("llama", {"num_key_value_heads": None}),
@@ -97,7 +103,7 @@ CASES = [
     ("qwen3_5_moe_text", {**MOE, **SHARED, **DELTA, "layer_types": HYBRID, "head_dim": 16}),
     ("glm4_moe", {**ROUTED, "first_k_dense_replace": 2, "use_qk_norm": True, "head_dim": 16}),
     ("deepseek_v3", {**ROUTED, **LATENT, "first_k_dense_replace": 1, "num_key_value_heads": 4}),
-    ("deepseek_v3", {**ROUTED, **LATENT, "q_lora_rank": None, "num_key_value_heads": 4}),
+    ("deepseek_v3", {**ROUTED, **LATENT, "q_lora_rank": None, "first_k_dense_replace": 0, "num_key_value_heads": 4}),
     ("lfm2", {"layer_types": CONV, "block_auto_adjust_ff_dim": False, "conv_bias": True}),
     ("lfm2", {"layer_types": CONV, "block_multiple_of": 32, "conv_L_cache": 4}),
     ("lfm2_moe", {**MOE, "layer_types": CONV, "num_dense_layers": 2}),
@@ -142,7 +148,10 @@ def test_what_a_saved_config_holds_counts_the_same():
     for kind, extra in (
         ("gemma2", {}),
         ("qwen3_moe", MOE),
-        ("granitemoehybrid", {**LOCAL, **MAMBA, "layer_types": HYBRID}),
+        (
+            "granitemoehybrid",
+            {**LOCAL, **MAMBA, "shared_intermediate_size": 48, "layer_types": HYBRID},
+        ),
     ):
         config = {"model_type": kind, **SMALL, **extra}
         saved = AutoConfig.for_model(**config).to_dict()
@@ -191,9 +200,9 @@ def test_an_unknown_vision_model_is_its_decoder_and_says_so():
     ids=str,
 )  # fmt: skip
 def test_a_broken_config_is_a_message_or_a_count_never_a_traceback(change):
+    said, parameters = "", 0
     try:
-        dims = dimensions({"model_type": "llama", **SMALL, **change}, "here")
+        parameters = dimensions({"model_type": "llama", **SMALL, **change}, "here").parameters
     except TunesmithError as error:
-        assert "config.json" in str(error)
-    else:
-        assert dims.parameters > 0
+        said = str(error)
+    assert parameters > 0 or "config.json" in said
