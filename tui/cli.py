@@ -19,7 +19,11 @@ from tui import output
 VERBS = {
     "demo": "journey",
     "init": "journey",
+    "objective": "objective",
     "doctor": "box",
+    "models": "models",
+    "recipes": "recipes",
+    "fits": "fits",
     "data": "data",
     "advise": "plan",
     "plan": "plan",

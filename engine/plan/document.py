@@ -178,7 +178,9 @@ Dataset {dataset["id"]}.
   {test} beside it.
 - Decoding: greedy (always the likeliest token), one answer per row, the same limit of new tokens
   and the same chat template for all models.
-- {needed.sentence} There are {dataset["test"]}.
+- {needed.sentence}
+- The {dataset["test"]} rows at hand can show a difference of {_detectable(project, dataset):.2f} or
+  more with the same power.
 
 ## Outcome
 
@@ -199,6 +201,12 @@ def _dataset(store: Store, plan: Plan) -> Row:
 def _metric(project: Project) -> str:
     meaning = _meaning(project)
     return f"{meaning.title}. {meaning.what} It does not see everything: {meaning.blind}"
+
+
+def _detectable(project: Project, dataset: Row) -> float:
+    spread = power.Spread()
+    graded = _meaning(project).kind == "graded"
+    return power.detectable(dataset["test"], deviation=spread.deviation if graded else None)
 
 
 def _meaning(project: Project) -> Meaning:

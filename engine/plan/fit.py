@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from engine.base.gates import Gate, judge
 from engine.plan import memory, models
+from engine.plan.compatibility import Clash
 from engine.plan.device import Device
 from engine.plan.dimensions import Dimensions
 from engine.plan.memory import Correction, Setup
@@ -99,8 +100,14 @@ def bend(
     }
 
 
-def fit_gate(settings: Mapping[str, Scalar], demand: Demand) -> Gate:
-    """Judge whether a plan fits this box: pass, warn or fail with the way out."""
+def fit_gate(settings: Mapping[str, Scalar], demand: Demand, clashes: Sequence[Clash] = ()) -> Gate:
+    """Judge whether a plan fits this box: pass, warn or fail with the way out.
+
+    Args:
+        settings: Every setting.
+        demand: What they ask of the device.
+        clashes: What model, data, method and target have against each other.
+    """
     failures, warnings = [], []
     peak = demand.peak(settings)
     share = peak / max(demand.device.free, 1)
@@ -122,6 +129,8 @@ def fit_gate(settings: Mapping[str, Scalar], demand: Demand) -> Gate:
             f"The run will take {_gb(demand.disk)} of disk and {_gb(demand.disk_free)} are free. "
             "Free some space, or export fewer types."
         )
+    failures += [clash.reason for clash in clashes if clash.fatal]
+    warnings += [clash.reason for clash in clashes if not clash.fatal]
     return judge("fit", failures=failures, warnings=warnings)
 
 

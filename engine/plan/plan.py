@@ -14,6 +14,7 @@ from engine.base.machine import Machine
 from engine.base.project import Project
 from engine.base.store import Store
 from engine.plan import cost, fit, memory, models, recipe
+from engine.plan.compatibility import RowFacts, clashes
 from engine.plan.cost import Speed
 from engine.plan.device import Device, choose
 from engine.plan.dimensions import Dimensions
@@ -109,13 +110,21 @@ def propose(
     recipe.require_form(recipe.load(project.recipe), dataset["form"], dataset_id)
     box, given = machine.read(), overrides or {}
     disk_free = machine.disk_free(store.workspace)
-    plan = resolve(project, dataset, box, given, disk_free=disk_free)
+    rows = RowFacts.of_dataset(dataset, store.workspace / dataset["path"])
+    plan = resolve(project, dataset, box, given, disk_free=disk_free, rows=rows)
     speed = cost.recorded(store, model=plan.model, method=plan.method, device=plan.device)
     correction = memory.learned(store, plan.method, plan.device)
     if speed is None and correction is None:
         return plan
     return resolve(
-        project, dataset, box, given, speed=speed, disk_free=disk_free, correction=correction
+        project,
+        dataset,
+        box,
+        given,
+        speed=speed,
+        disk_free=disk_free,
+        correction=correction,
+        rows=rows,
     )
 
 
@@ -128,6 +137,7 @@ def resolve(
     speed: Speed | None = None,
     disk_free: int | None = None,
     correction: Correction | None = None,
+    rows: RowFacts | None = None,
 ) -> Plan:
     """Resolve the project's recipe for a dataset and a box; reads no store and no clock.
 
@@ -139,6 +149,7 @@ def resolve(
         speed: What runs on this box have shown, or None to guess.
         disk_free: Free bytes where runs are kept, or None not to judge them.
         correction: What this box's own runs have taught of its memory, or None.
+        rows: What the rows ask of a chat template; None to go by the dataset's form alone.
 
     Raises:
         UsageError: An override has an unknown name or a wrong value, or does not apply.
@@ -171,6 +182,8 @@ def resolve(
         disk_free=disk_free,
         correction=correction,
     )
+    rows = rows or RowFacts(chosen.form, longest=int(dataset["tokens_longest"]))
+    found = clashes(project, model, chosen.trainer, chosen.tuning, settings, rows, device)
     return Plan(
         id=None,
         recipe=chosen.name,
@@ -183,7 +196,7 @@ def resolve(
         seconds=seconds,
         joules=seconds * device.watts,
         disk_bytes=disk,
-        gate=fit.fit_gate(settings, demand),
+        gate=fit.fit_gate(settings, demand, found),
     )
 
 

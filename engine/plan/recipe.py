@@ -29,6 +29,7 @@ from typing import Any
 from engine.base import paths
 from engine.base.errors import UsageError
 from engine.base.settings import nearest_name, parse, read_yaml
+from engine.data.rows import Form
 from engine.plan.setting import (
     SETTINGS,
     TRAINERS,
@@ -49,7 +50,7 @@ COMMON = "common.yaml"
 DEFAULT = "sft-lora"
 
 # What each trainer learns from.
-FORMS: Mapping[Trainer, str] = {
+FORMS: Mapping[Trainer, Form] = {
     "sft": "answer",
     "dpo": "preference",
     "orpo": "preference",
@@ -114,7 +115,7 @@ class Recipe:
     settings: Mapping[str, Knob]
 
     @property
-    def form(self) -> str:
+    def form(self) -> Form:
         """The form of the rows that it learns from."""
         return FORMS[self.trainer]
 
@@ -177,7 +178,8 @@ def for_form(form: str) -> list[str]:
     Args:
         form: answer, preference, feedback or text.
     """
-    return [name for name in names() if FORMS[_first(name)] == form]
+    able = [name for name in names() if FORMS[_first(name)] == form]
+    return sorted(able, key=lambda name: not name.endswith("-lora"))
 
 
 def require_form(chosen: Recipe, form: str, dataset_id: str) -> None:

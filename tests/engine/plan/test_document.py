@@ -70,7 +70,7 @@ def test_the_eval_plan_fixes_sets_test_and_outcome_before_training(store):
     assert sha256(store.workspace / "datasets" / "d1" / "test.jsonl") in text
     for word in ("exact match", "alpha 0.05", "paired bootstrap", "greedy", "can't tell", "98%"):
         assert word in text
-    assert "112 rows can show a difference of 0.10 or more" in text
+    assert "112 rows at hand can show a difference of 0.10 or" in text
 
 
 # The table of facts/data-evaluation-safety-2.md 1g: 80 % power, 15 % discordant rows.

@@ -107,7 +107,9 @@ def test_the_method_follows_from_recipe_and_memory_and_fits(name, free, model, m
     machine = box(gpu="NVIDIA H100 80GB HBM3", free=free)
     resolved = plan.resolve(replace(PROJECT, recipe=name, base_model=model), DATASET, machine, {})
     assert resolved.method == method
-    assert resolved.gate.result == "pass", resolved.gate.reasons
+    # a model that is not on this box has its tokenizer looked at later; the memory is enough
+    assert resolved.gate.result != "fail", resolved.gate.reasons
+    assert not any("predicted peak" in reason for reason in resolved.gate.reasons)
 
 
 def test_the_demo_on_two_cores_takes_about_two_minutes():

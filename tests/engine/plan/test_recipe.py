@@ -186,7 +186,7 @@ def test_a_condition_holds_up_to_its_bounds(when, inside, outside):
         ("answer", "sft-lora", {"sft-qlora", "sft-full", "sft-rslora"}),
         ("preference", "dpo-lora", {"orpo-lora"}),
         ("feedback", "kto-lora", set()),
-        ("text", "cpt-full", {"cpt-lora"}),
+        ("text", "cpt-lora", {"cpt-full"}),
     ],
 )
 def test_each_form_of_rows_has_its_recipes(form, first, others):
