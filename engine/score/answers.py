@@ -146,13 +146,17 @@ def _load(folder: Path, adapter: Path | None, box: machine.Machine) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
-    dtype = torch.bfloat16 if box.gpus or box.bf16 else torch.float32
+    dtype = torch.bfloat16 if _in_bf16(box) else torch.float32
     if adapter is None:
         return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
     from peft import PeftModel
 
     base = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     return PeftModel.from_pretrained(base, adapter).merge_and_unload().to(dtype)
+
+
+def _in_bf16(box: machine.Machine) -> bool:
+    return box.gpu.bf16 is not False if box.gpu else box.bf16
 
 
 def _stops(model: Any, template: ChatTemplate) -> set[int]:

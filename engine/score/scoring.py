@@ -211,6 +211,7 @@ class Scoring:
             "job_id": self._work.job_id,
             "subject": subject,
             "split": split,
+            "metric": objective.metric,
             "model": self._model,
             "rows": len(rows),
             "seconds": seconds_per_row * len(rows),
