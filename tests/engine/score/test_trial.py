@@ -22,23 +22,26 @@ from engine.score.trial import trial
 OBJECTIVE = Objective(
     "Code.", "Answer with the three digits.", task="qa", output="text", metric="exact_match"
 )
-NAMES = [
-    f"{first}{last}" for first in ("Al", "Bor", "Cas") for last in ("by", "den", "ton", "wick")
-]
+NAMES = (
+    *("Alden", "Borwick", "Caston", "Dunmore", "Elsby", "Fernhill"),
+    *("Garrow", "Hoxley", "Inverie", "Jarford", "Kelso", "Lowick"),
+    *("Marby", "Norton", "Oakham", "Penrith", "Quarley", "Ripon", "Selby", "Thurso"),
+)
 CODES = {name: str(317 + 41 * place) for place, name in enumerate(NAMES)}
 
 
 def rows(names):
-    return [make(f"Which number has {name}?", CODES[name], source=f"a:{name}") for name in names]
+    return [make(f"What is the number of {name}?", CODES[name], source=f"a:{name}") for name in names]
 
 
-def make_work(folder, *, validation=4, form="answer", documents=("numbers.md",)):
+def make_work(folder, *, validation=12, form="answer", documents=("places",)):
     store = Store(folder)
     home = folder / "project"
     home.mkdir(exist_ok=True)
-    (home / "numbers.md").write_text(
-        "\n\n".join(f"{name} is on the coast. Its number is {CODES[name]}." for name in NAMES)
-    )
+    (home / "places").mkdir(exist_ok=True)
+    for name in NAMES:
+        told = f"{name} is a town on the coast. The number of {name} is {CODES[name]}."
+        (home / "places" / f"{name}.md").write_text(told)
     made = Project("numbers", OBJECTIVE, DataSettings(("a.jsonl",), documents=documents))
     project.save(made, home)
     args = json.dumps({"project": str(home), "dataset_id": "d1"})
@@ -81,7 +84,7 @@ def measured(tmp_path_factory):
 def test_four_ways_to_prompt_are_scored_on_the_same_validation_rows(measured):
     found = baselines(measured.store, "d1")
     assert list(found) == ["base", "few_shot", "similar", "retrieval"]
-    assert {scores["exact_match"].n for scores in found.values()} == {4}
+    assert {scores["exact_match"].n for scores in found.values()} == {12}
     asked = measured.store.rows(
         "SELECT score_id, group_concat(row_id) AS ids FROM answers GROUP BY 1"
     )
@@ -119,13 +122,13 @@ def test_the_advice_follows_from_the_figures(measured):
 def test_a_score_is_known_until_the_project_the_rows_or_the_documents_change(measured):
     again = make_work(measured.store.workspace)
     measured.store.execute("UPDATE jobs SET created = created + 60 WHERE id = 1")
-    known = Scoring(again, _dataset(again), again.project.base_model, most=4)
+    known = Scoring(again, _dataset(again), again.project.base_model, most=12)
     assert known._known("base", "validation") is not None
     assert known._known("retrieval", "validation") is not None
     fewer = Scoring(again, _dataset(again), again.project.base_model, most=3)
     assert fewer._known("base", "validation") is None
     later = time.time() + 600
-    os.utime(again.project_dir / "numbers.md", (later, later))
+    os.utime(again.project_dir / "places" / "Alden.md", (later, later))
     assert known._known("base", "validation") is not None
     assert known._known("retrieval", "validation") is None
     again.store.close()
@@ -136,12 +139,12 @@ def test_of_many_rows_a_sample_is_drawn_by_the_seed(measured):
     one, two = (Scoring(measured, _dataset(measured), model, most=3) for _ in range(2))
     assert len(one.rows("validation")) == 3
     assert one.rows("validation") == two.rows("validation")
-    assert len(Scoring(measured, _dataset(measured), model).rows("validation")) == 4
+    assert len(Scoring(measured, _dataset(measured), model).rows("validation")) == 12
 
 
 def test_long_prompts_take_fewer_rows_but_never_too_few(measured):
-    score = Scoring(measured, _dataset(measured), measured.project.base_model, most=4)
-    assert score.limit("validation", ["similar"], 1e9, 2) == 4
+    score = Scoring(measured, _dataset(measured), measured.project.base_model, most=12)
+    assert score.limit("validation", ["similar"], 1e9, 2) == 12
     assert score.limit("validation", ["similar"], 1.0, 2) == 2
 
 
