@@ -79,6 +79,8 @@ KEYS: dict[str, tuple[Key, ...]] = {
         Key("s", "stop", "Stop", "Stop the job of this step"),
         Key("r", "again", "Run again", "Do this step again"),
         Key("d", "decide", "Decide", "Decide about the rows that the build suspects"),
+        Key("m", "measure", "Measure", "Step the worst batch for real, and change what is too big"),
+        Key("x", "export", "Export", "Write the plan as YAML and as a script without Tunesmith"),
         _COPY,
         Key("escape", "leave", "Save, leave", "Leave; the draft is kept and jobs go on", "esc"),
     ),

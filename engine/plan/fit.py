@@ -89,7 +89,7 @@ def bend(
     needed, limit = demand.peak(plain), ROOMY * device.free
     if needed <= limit:
         return dict(values)
-    options = list(_lighter(plain, fixed, demand))
+    options = list(lighter(plain, fixed, demand))
     fits = (change for change in options if demand.peak({**plain, **change}) <= limit)
     # where nothing fits, the least that can be had is still the best to judge
     change = next(fits, min(options, key=lambda each: demand.peak({**plain, **each}), default={}))
@@ -134,10 +134,16 @@ def fit_gate(settings: Mapping[str, Scalar], demand: Demand, clashes: Sequence[C
     return judge("fit", failures=failures, warnings=warnings)
 
 
-def _lighter(
+def lighter(
     settings: Mapping[str, Scalar], fixed: frozenset[str], demand: Demand
 ) -> Iterator[dict[str, Scalar]]:
-    """Changes that save memory and keep the effective batch, the least loss first."""
+    """Yield changes that save memory and keep the effective batch, the least loss first.
+
+    Args:
+        settings: The plan's values by name.
+        fixed: The settings that someone chose and that stay.
+        demand: What the settings ask memory for.
+    """
     splits = [{}] if fixed & {"micro_batch", "accumulation"} else list(_splits(settings, demand))
     yield from filter(None, _stages(settings, fixed, demand, splits))
     # on a CPU four bits save nothing: docs/memory.md
@@ -180,9 +186,9 @@ def _way_out(settings: Mapping[str, Scalar], demand: Demand) -> str:
     """The smallest change that would fit, as a sentence."""
     limit = FULL * demand.device.free
     lightest: dict[str, Scalar] = {}
-    for change in _lighter(settings, frozenset(), demand):
+    for change in lighter(settings, frozenset(), demand):
         if demand.peak({**settings, **change}) <= limit:
-            return f"It would fit with {_command(change)}. {_price(change, demand.device)}"
+            return f"It would fit with {_command(change)}. {price(change, demand.device)}"
         lightest = change
     adapter = replace(demand, tuning="lora")
     if demand.tuning == "full" and adapter.peak({"lora_rank": 16, **settings, **lightest}) <= limit:
@@ -208,7 +214,8 @@ def _with_cost(name: str, why: str, device: Device) -> str:
     return f"{why} {cost}" if cost else why
 
 
-def _price(change: Mapping[str, Scalar], device: Device) -> str:
+def price(change: Mapping[str, Scalar], device: Device) -> str:
+    """Return what a change costs on a device, in sentences; empty where that is nothing."""
     costs = (_COSTS.get((name, device.kind)) for name in change)
     return " ".join(cost for cost in costs if cost)
 

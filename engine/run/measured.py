@@ -10,7 +10,8 @@ from engine.plan.plan import Plan
 from engine.plan.recipe import Scalar
 
 FITS, RAN_OUT = "fits", "out of memory"
-_FOLLOWS = ("tokens_per_second", "watts")  # from the others, and from what was measured since
+# from the others, and from what was measured since
+_FOLLOWS = ("tokens_per_second", "watts", "memory_factor")
 
 
 @dataclass(frozen=True)
@@ -34,28 +35,28 @@ def outcome(store: Store, job_id: int) -> Outcome:
     return Outcome(plans.load(store, last["plan_id"]), tuple(attempts), last["result"] == FITS)
 
 
-def like(store: Store, project_id: int, plan: Plan) -> Plan | None:
-    """Return the newest plan that fits by measurement, made from one with the same values.
+def latest(store: Store, project_id: int, plan: Plan) -> Outcome | None:
+    """Return the newest outcome of the fit gate for a plan with the same values.
 
     Args:
         store: The workspace's store.
         project_id: The project.
         plan: The plan as it would be without measuring.
     """
-    wanted = _asked_values(plan)
+    wanted = _chosen(plan)
     for row in store.rows(
-        "SELECT asked.plan_id AS asked, made.plan_id AS made FROM probes made "
-        "JOIN plans p ON p.id = made.plan_id "
-        "JOIN probes asked ON asked.job_id = made.job_id AND asked.plan_id < made.plan_id "
+        "SELECT b.job_id AS job, min(b.plan_id) AS asked FROM probes b "
+        "JOIN plans p ON p.id = b.plan_id "
         "WHERE p.project_id = ? AND p.dataset_id = ? AND p.model = ? AND p.recipe = ? "
-        "AND p.device = ? AND made.result = 'fits' GROUP BY made.id ORDER BY made.id DESC",
+        "AND p.device = ? GROUP BY b.job_id HAVING max(b.plan_id) > min(b.plan_id) "
+        "ORDER BY max(b.id) DESC",
         (project_id, plan.dataset_id, plan.model, plan.recipe, plan.device),
     ):
-        if _asked_values(plans.load(store, row["asked"])) == wanted:
-            return plans.load(store, row["made"])
+        if _chosen(plans.load(store, row["asked"])) == wanted:
+            return outcome(store, row["job"])
     return None
 
 
-def _asked_values(plan: Plan) -> dict[str, Scalar]:
+def _chosen(plan: Plan) -> dict[str, Scalar]:
     """The values that were chosen, and not what speed and power follow from them."""
     return {name: value.value for name, value in plan.values.items() if name not in _FOLLOWS}

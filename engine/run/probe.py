@@ -19,9 +19,7 @@ from engine.base.work import Work
 from engine.plan import models
 from engine.plan import plan as plans
 from engine.plan.device import choose
-from engine.plan.fit import Demand, fit_gate
-from engine.plan.fit import _lighter as lighter
-from engine.plan.fit import _price as price
+from engine.plan.fit import Demand, fit_gate, lighter, price
 from engine.plan.plan import Plan, text
 from engine.plan.recipe import Scalar, Value
 from engine.plan.settle import BY_PROJECT, BY_YOU

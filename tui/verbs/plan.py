@@ -48,24 +48,42 @@ def advise_verb(project_dir: Path | None, trial: bool, as_json: bool) -> None:
 @click.option(
     "--measure", is_flag=True, help="Really step the worst batch, and change what does not fit."
 )
+@click.option(
+    "--export",
+    "target",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Write the plan as YAML, Markdown and a TRL script that trains without Tunesmith.",
+)
 @as_json
 def plan_verb(
     project_dir: Path | None,
     settings: tuple[str, ...],
     recipe: str | None,
     measure: bool,
+    target: Path | None,
     as_json: bool,
 ) -> None:
     """Resolve the recipe for this project on this box: every value, why, and what it will cost."""
     place = Place(project_dir)
     plan = make_plan(place, settings, recipe)
     outcome = measured(place, plan, quiet=as_json) if measure else None
+    written = exported(place, outcome.plan if outcome else plan, target) if target else []
     if as_json:
-        output.emit(plan_json(plan, outcome))
+        output.emit({**plan_json(plan, outcome), "files": [str(path) for path in written]})
         return
     print_plan(outcome.plan if outcome else plan)
     if outcome:
         print_attempts(outcome)
+    for path in written:
+        output.say(f"  wrote {path}")
+
+
+def exported(place: Place, plan: Any, folder: Path) -> list[Path]:
+    """Write a plan as a folder that trains without Tunesmith; return its files."""
+    from engine.run.script import export
+
+    return export(place.store, place.project, plan, folder.expanduser().resolve())
 
 
 def measured(place: Place, plan: Any, *, quiet: bool) -> Any:
@@ -129,12 +147,14 @@ def plan_to_train(
         UsageError: The named plan is not this project's, or values were given beside it.
     """
     from engine.plan.plan import load, save
-    from engine.run.measured import like
+    from engine.run.measured import latest
 
     if plan_id is None:
         proposed = _proposed(place, settings, recipe)
-        found = like(place.store, place.project_id, proposed)
-        return found or save(place.store, place.project_id, proposed)
+        found = latest(place.store, place.project_id, proposed)
+        if found and found.fits:
+            return found.plan
+        return save(place.store, place.project_id, proposed)
     if settings or recipe:
         raise UsageError(
             "A plan has all its values already.", "Leave --set and --recipe out.", "--plan"

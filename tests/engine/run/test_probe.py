@@ -20,7 +20,7 @@ from engine.plan.recipe import Value
 from engine.run import launch, limits, timing, worst
 from engine.run.course import Course
 from engine.run.growth import Growth
-from engine.run.measured import like, outcome
+from engine.run.measured import latest, outcome
 from engine.run.order import Order
 from engine.run.timing import Sample
 from engine.run.worst import Batch, Size
@@ -166,9 +166,9 @@ def test_a_plan_that_fits_is_measured(bench, measured):
 
 def test_a_training_of_the_same_values_takes_the_measured_plan(bench, measured):
     again = plans.propose(bench.store, bench.project, bench.dataset_id, SHORT)
-    assert like(bench.store, bench.project_id, again).id == measured.plan.id
+    assert latest(bench.store, bench.project_id, again).plan.id == measured.plan.id
     other = plans.propose(bench.store, bench.project, bench.dataset_id, {**SHORT, "lora_rank": 8})
-    assert like(bench.store, bench.project_id, other) is None
+    assert latest(bench.store, bench.project_id, other) is None
 
 
 @pytest.mark.slow

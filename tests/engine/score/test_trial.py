@@ -31,7 +31,9 @@ CODES = {name: str(317 + 41 * place) for place, name in enumerate(NAMES)}
 
 
 def rows(names):
-    return [make(f"What is the number of {name}?", CODES[name], source=f"a:{name}") for name in names]
+    return [
+        make(f"What is the number of {name}?", CODES[name], source=f"a:{name}") for name in names
+    ]
 
 
 def make_work(folder, *, validation=12, form="answer", documents=("places",)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual.message import Message
@@ -18,6 +19,7 @@ from tui.described import to_project
 from tui.screens.wizard.ask import Failed
 
 if TYPE_CHECKING:
+    from engine.base.store import Store
     from engine.plan.plan import Plan
     from tui.screens.wizard.screen import WizardScreen
 
@@ -27,6 +29,13 @@ KINDS = {"check": "data", "advice": "trial"}  # the live steps that are one job 
 @dataclass
 class Written(Message):
     """`project.yaml` is written and the job that builds the dataset is submitted."""
+
+
+@dataclass
+class Exported(Message):
+    """The plan stands in a folder that trains without Tunesmith."""
+
+    script: Path
 
 
 @dataclass
@@ -40,7 +49,7 @@ class LiveActions:
     """Writes the project, submits and stops jobs, starts the training.
 
     Args:
-        screen: The wizard; it gets `Written`, `Started` or `Failed`.
+        screen: The wizard; it gets `Written`, `Exported`, `Started` or `Failed`.
     """
 
     def __init__(self, screen: WizardScreen) -> None:
@@ -51,12 +60,14 @@ class LiveActions:
     def possible(self, action: str) -> bool:
         """Say whether a key does something at the open step."""
         screen = self._screen
-        at_work = screen.look.at_work(screen.step) is not None
-        job = {"check": screen.look.data, "advice": screen.look.trial}.get(screen.step)
+        look, at_work = screen.look, screen.look.at_work(screen.step) is not None
+        planned = screen.step == "plan" and look.plan is not None
         return {
             "stop": at_work,
-            "again": job is not None and not at_work,
+            "again": screen.step in KINDS and look.job(screen.step) is not None and not at_work,
             "accept": self._refused(),
+            "measure": planned and not at_work,
+            "export": planned,
         }[action]
 
     def write(self) -> None:
@@ -76,6 +87,16 @@ class LiveActions:
     def again(self) -> None:
         """Submit the open step's job once more."""
         self._do(partial(self._submit, KINDS[self._screen.step], ""))
+
+    def measure(self) -> None:
+        """Let the fit gate measure the plan."""
+        if (plan := self._screen.look.plan) is not None:
+            self._do(partial(self._measure, plan))
+
+    def export(self, folder: Path) -> None:
+        """Write the plan as a folder that trains without Tunesmith."""
+        if (plan := self._screen.look.plan) is not None:
+            self._do(partial(self._export, plan, folder))
 
     def accept(self, reason: str) -> None:
         """Go on although a gate said no."""
@@ -136,8 +157,21 @@ class LiveActions:
         args = {"accept": accept} if accept else {}
         jobs.submit(store, kind, folder, args, project_id=project_id)
 
+    def _measure(self, plan: Plan) -> None:
+        store, folder = self._screen.app.store, self._screen.folder
+        project_id = register(store, folder, project.load(folder))
+        args = {"plan_id": saved(store, project_id, plan).id}
+        jobs.submit(store, "fit", folder, args, project_id=project_id)
+
+    def _export(self, plan: Plan, target: Path) -> None:
+        from engine.run.script import export
+
+        store, folder = self._screen.app.store, self._screen.folder
+        described = project.load(folder)
+        made = saved(store, register(store, folder, described), plan)
+        self._screen.post_message(Exported(export(store, described, made, target)[0]))
+
     def _train(self, plan: Plan) -> None:
-        from engine.plan.plan import save
         from engine.run.launch import submit
 
         store, folder = self._screen.app.store, self._screen.folder
@@ -148,9 +182,16 @@ class LiveActions:
             folder,
             project_id,
             described,
-            save(store, project_id, plan),
+            saved(store, project_id, plan),
             then=("eval", "export"),
             accept=self.accepted,
         )
         drafts.forget(self._screen.app.workspace, folder)
         self._screen.post_message(Started(run_id))
+
+
+def saved(store: Store, project_id: int, plan: Plan) -> Plan:
+    """Return the plan as the store holds it."""
+    from engine.plan.plan import save
+
+    return plan if plan.id is not None else save(store, project_id, plan)

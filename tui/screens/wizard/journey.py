@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from engine.base import project as projects
@@ -15,6 +15,7 @@ from engine.base.store import Row, Store
 from engine.data.dataset import latest
 from engine.plan.advice import Advice, Score, advise, baselines
 from engine.plan.plan import Plan, propose
+from engine.run.measured import latest as latest_outcome
 from tui.widgets.stepper import State
 
 # SQLite takes the bare columns from the row with the smallest id: the first finding of its kind.
@@ -32,12 +33,14 @@ class Look:
         project_id: Its row; None before its first job.
         data: The newest `data` job since the project was written.
         trial: The newest `trial` job since the dataset was built.
+        fit: The newest `fit` job since the dataset was built.
         gate: What the data gate last said.
         dataset: The newest dataset that passed it.
         findings: What was found in the rows, by kind: what happened, how many, the first place.
         baselines: The trial's scores: base or few_shot -> metric -> score.
         advice: Whether to tune at all.
-        plan: The recipe resolved for this dataset on this box.
+        plan: The recipe resolved for this dataset on this box; the measured one where there is one.
+        attempts: What the fit gate tried with it; rows of the table `probes`.
         fault: Why there is no advice or plan.
     """
 
@@ -45,12 +48,14 @@ class Look:
     project_id: int | None = None
     data: Row | None = None
     trial: Row | None = None
+    fit: Row | None = None
     gate: Row | None = None
     dataset: Row | None = None
     findings: tuple[Row, ...] = ()
     baselines: Mapping[str, Mapping[str, Score]] = field(default_factory=dict)
     advice: Advice | None = None
     plan: Plan | None = None
+    attempts: tuple[Row, ...] = ()
     fault: str = ""
 
     @property
@@ -59,7 +64,7 @@ class Look:
         return {
             "check": self._checked(),
             "advice": _state(self.trial),
-            "plan": "todo" if self.plan is None else _PLAN[self.plan.gate.result],
+            "plan": self._planned(),
             "train": "todo",
         }
 
@@ -68,9 +73,18 @@ class Look:
             return _state(self.data)
         return "done" if self.gate is None or self.gate["result"] != "fail" else "warn"
 
+    def _planned(self) -> State:
+        if self.plan is None or _open(self.fit):
+            return _state(self.fit)
+        return _PLAN[self.plan.gate.result]
+
+    def job(self, step: str) -> Row | None:
+        """Return the newest job of a live step."""
+        return {"check": self.data, "advice": self.trial, "plan": self.fit}.get(step)
+
     def at_work(self, step: str) -> Row | None:
         """Return the job of a live step, if it is at work."""
-        job = {"check": self.data, "advice": self.trial}.get(step)
+        job = self.job(step)
         return job if _open(job) else None
 
 
@@ -108,19 +122,26 @@ class Journey:
             return Look(project)
         data = _job(store, project_id, "data", since=written)
         dataset = _dataset(store, project_id) if data and data["state"] == "done" else None
-        trial = (
-            _job(store, project_id, "trial", since=data["created"]) if data and dataset else None
+        trial, fit = (
+            _job(store, project_id, kind, since=data["created"]) if data and dataset else None
+            for kind in ("trial", "fit")
         )
         gate = store.row(
             "SELECT * FROM gates WHERE project_id = ? AND gate = 'data' AND created >= ? "
             "ORDER BY id DESC LIMIT 1",
             (project_id, written),
         )
-        judged = self._judge(store, project, project_id, dataset, trial)
-        return Look(
-            project, project_id, data, trial, gate, dataset, judged.findings, judged.baselines,
-            judged.advice, judged.plan, judged.fault,
-        )  # fmt: skip
+        judged = self._judge(store, project, project_id, dataset, (trial, fit))
+        return replace(
+            judged,
+            project=project,
+            project_id=project_id,
+            data=data,
+            trial=trial,
+            fit=fit,
+            gate=gate,
+            dataset=dataset,
+        )
 
     def _judge(
         self,
@@ -128,12 +149,13 @@ class Journey:
         project: Project,
         project_id: int,
         dataset: Row | None,
-        trial: Row | None,
+        measured_by: tuple[Row | None, ...],
     ) -> Look:
         """Return findings, advice and plan; worked out anew when what they rest on changes."""
         if dataset is None:
             return Look()
-        basis = (project, dataset["id"], trial and (trial["id"], trial["state"]))
+        ended = [(job["id"], job["state"]) for job in measured_by if job]
+        basis = (project, dataset["id"], ended)
         if self._judged is None or self._judged[0] != basis:
             self._judged = (basis, _judge(store, project, project_id, dataset["id"]))
         return self._judged[1]
@@ -147,7 +169,9 @@ def _judge(store: Store, project: Project, project_id: int, dataset_id: str) -> 
         plan = propose(store, project, dataset_id)
     except TunesmithError as error:
         return Look(findings=findings, baselines=measured, fault=str(error))
-    return Look(findings=findings, baselines=measured, advice=advice, plan=plan)
+    probed = latest_outcome(store, project_id, plan)
+    plan, attempts = (probed.plan, probed.attempts) if probed else (plan, ())
+    return Look(findings=findings, baselines=measured, advice=advice, plan=plan, attempts=attempts)
 
 
 def _job(store: Store, project_id: int, kind: str, *, since: float) -> Row | None:

@@ -80,6 +80,7 @@ def plan(look: Look, folder: Path, width: int) -> Lines:
         *costs(found, width),
         _BLANK,
         *verdict(found.gate.result, "Fit gate", [literal(r) for r in found.gate.reasons], width),
+        *_measured(look, width),
         _BLANK,
         titled("What will happen", width),
         *_happens(found, look.dataset, width),
@@ -95,6 +96,28 @@ def plan(look: Look, folder: Path, width: int) -> Lines:
         else:
             lines += wrapped(literal(value.why), width, "quiet", first=head)
     return [*lines, _BLANK, *shell]
+
+
+def _measured(look: Look, width: int) -> Lines:
+    """The fit gate's job while it is at work, else what it tried, else the way to it."""
+    job = look.fit
+    if job is not None and (job["state"] in OPEN or job["state"] in ("failed", "lost")):
+        return [_BLANK, *job_lines(job, width, [("m", "key"), (" measures again.", "")])]
+    if not look.attempts:
+        about = " steps the worst batch for real, in a minute or so, and changes what is too big"
+        return [[("m", "key"), (about, "")]]
+    lines: Lines = [[(f"{'tried':<34} {'predicted':>10} {'measured':>10}  result", "quiet")]]
+    for row in look.attempts:
+        fits = row["result"] == "fits"
+        lines.append(
+            [
+                (fit(literal(row["change"] or "as planned"), 34), ""),
+                (f" {size(row['predicted_peak_bytes']):>10}", ""),
+                (f" {('' if fits else '> ') + size(row['peak_bytes']):>10}", "strong"),
+                (f"  {row['result']}", "good" if fits else "bad"),
+            ]
+        )
+    return [_BLANK, *lines]
 
 
 def _happens(found: Plan, dataset: Row | None, width: int) -> Lines:

@@ -18,7 +18,7 @@ from tui.keys import bindings
 from tui.question import Context
 from tui.screens.ask import Ask, ask_why
 from tui.screens.wizard import pages, rail
-from tui.screens.wizard.actions import KINDS, LiveActions, Started, Written
+from tui.screens.wizard.actions import KINDS, Exported, LiveActions, Started, Written
 from tui.screens.wizard.ask import Asker, Checked, Failed
 from tui.screens.wizard.journey import Journey, Look
 from tui.screens.wizard.rail import ASKED, LIVE, ORDER
@@ -191,6 +191,11 @@ class WizardScreen(Screen[None]):
         """The project is written and its dataset is being built."""
         self.open_step("check")
 
+    @on(Exported)
+    def tell_script(self, message: Exported) -> None:
+        """Say where the plan stands."""
+        self.notify(f"Written: {message.script}", markup=False)
+
     @on(Started)
     def watch_run(self, message: Started) -> None:
         """The training is submitted: watch it."""
@@ -217,7 +222,7 @@ class WizardScreen(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Show only the keys that do something now."""
         del parameters
-        if action in ("accept", "stop", "again"):
+        if action in ("accept", "stop", "again", "measure", "export"):
             return self.actions.possible(action)
         if action in ("go", "copy_command"):
             return not self.query(Form)
@@ -242,10 +247,9 @@ class WizardScreen(Screen[None]):
 
     def action_go(self) -> None:
         """Do what the step is for; where that is done, go on."""
-        job = {"check": self.look.data, "advice": self.look.trial}.get(self.step)
         if self.step == "review":
             self.actions.write()
-        elif self.step == "train" or (self.step in KINDS and job is None):
+        elif self.step == "train" or (self.step in KINDS and self.look.job(self.step) is None):
             self.actions.go()
         elif self.look.at_work(self.step) is None:
             self.action_next()
@@ -283,6 +287,21 @@ class WizardScreen(Screen[None]):
     def action_again(self) -> None:
         """Do this step again."""
         self.actions.again()
+
+    def action_measure(self) -> None:
+        """Measure the plan's worst steps."""
+        self.actions.measure()
+
+    def action_export(self) -> None:
+        """Ask where the plan goes."""
+        self.app.push_screen(
+            Ask(
+                "The folder for the plan and its script",
+                "plan.yaml, training-plan.md and train.py, which needs TRL alone.",
+                str(self.folder / "plan"),
+            ),
+            lambda text: self.actions.export(Path(text).expanduser().resolve()) if text else None,
+        )
 
     def action_decide(self) -> None:
         """Open the review of the suspicious rows."""
