@@ -5,15 +5,20 @@ from __future__ import annotations
 import fcntl
 import tempfile
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from textual.widgets import Input
 
 from engine.base import jobs, machine, paths, project
+from engine.plan import plan as plans
+from engine.plan.recipe import Value
 from tui import drafts, prompts
 from tui.app import TunesmithApp
 from tui.screens.run import RunScreen
-from tui.screens.wizard import WizardScreen
+from tui.screens.wizard import WizardScreen, pages
+from tui.screens.wizard.journey import Look
 from tui.screens.wizard.rail import ORDER
 from tui.widgets.form import Form
 from tui.widgets.intervals import axis, interval
@@ -206,7 +211,17 @@ async def test_the_keyboard_leads_to_a_submitted_training(
         await shows(pilot, "waiting", 20)
         await pilot.press("s")
         await shows(pilot, "■ stopped", 20)
-        await pilot.press("ctrl+n", "ctrl+n")
+        await pilot.press("ctrl+n")
+        await shows(pilot, "steps the worst batch for real")
+        await pilot.press("x")
+        await shows(pilot, "The folder for the plan and its script")
+        await pilot.press("enter")
+        await until(pilot, (folder / "plan" / "train.py").is_file)
+        await pilot.press("m")
+        await shows(pilot, "waiting", 20)
+        await pilot.press("s")
+        await until(pilot, lambda: screen(pilot).look.at_work("plan") is None)
+        await pilot.press("ctrl+n")
         await shows(pilot, "starts the training")
         await pilot.press("enter", "enter")
         await until(pilot, lambda: isinstance(app.screen, RunScreen))
@@ -217,6 +232,21 @@ async def test_the_keyboard_leads_to_a_submitted_training(
         jobs.request(workspace, job["id"], "stop")
         await until(pilot, lambda: jobs.get(workspace, job["id"])["state"] == "stopped")
     assert not list((workspace.workspace / "drafts").iterdir())
+
+
+def test_the_plan_shows_what_the_fit_gate_tried_and_measured(records):
+    loaded = plans.load(records.store, records.plan_id)
+    plan = replace(loaded, values={"steps": Value(10, "Few rows.")})
+    attempts = (
+        {"change": "", "result": "out of memory", "peak_bytes": 9e9},
+        {"change": "micro_batch=1", "result": "fits", "peak_bytes": 4.1e9},
+    )
+    tried = tuple({**row, "predicted_peak_bytes": 8.2e9, "limit_bytes": 8e9} for row in attempts)
+    drawn = pages.plan(Look(plan=plan, attempts=tried), Path("/p"), 80)
+    text = ["".join(part for part, _ in line) for line in drawn]
+    assert any("as planned" in line and "> 9.0 GB  out of memory" in line for line in text)
+    assert any("micro_batch=1" in line and "4.1 GB  fits" in line for line in text)
+    assert not any("steps the worst batch" in line for line in text)
 
 
 async def test_another_folder_has_a_draft_of_its_own(app, folder, tmp_path, shows):
