@@ -42,7 +42,7 @@ def main() -> None:
         write(task, folder)
         _tunesmith(folder, "data", "build")
     started = time.monotonic()
-    advice = json.loads(_tunesmith(folder, "advise", "--trial", "--json").splitlines()[-1])
+    advice = json.loads(_tunesmith(folder, "advise", "--trial", "--json"))
     _scores(folder, task.project.objective.metric)
     print(f"trial: {time.monotonic() - started:.0f} s")
     _advice(advice)
@@ -54,7 +54,7 @@ def main() -> None:
         _tunesmith(folder, "eval", "1", "--accept", "to compare with the advice")
         print(f"training and evaluation: {time.monotonic() - started:.0f} s")
         _scores(folder, task.project.objective.metric)
-        _advice(json.loads(_tunesmith(folder, "advise", "--json").splitlines()[-1]))
+        _advice(json.loads(_tunesmith(folder, "advise", "--json")))
 
 
 def _tunesmith(folder: Path, *arguments: str) -> str:

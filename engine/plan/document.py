@@ -24,6 +24,7 @@ from engine.plan.words import count, duration
 
 _MANY_EPOCHS = 3
 _DERIVED = {
+    "longest": "Tokens of the longest row as it is trained, for the memory.",
     "answer_share": "The share of the training tokens that are answers, for the memory.",
     "steps": "Steps of the whole run.",
     "tokens": "Tokens trained on, all passes together.",

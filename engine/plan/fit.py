@@ -164,7 +164,7 @@ def _stages(
         yield from splits
         return
     busy = _GPU_BUSY_TOKENS if demand.device.kind == "gpu" else 1
-    length = int(settings["max_length"])
+    length = Setup.of(settings, demand.trainer, demand.tuning).length
     for split in splits:
         if not split or int(split["micro_batch"]) * length >= busy:
             yield split
@@ -196,7 +196,7 @@ def _way_out(settings: Mapping[str, Scalar], demand: Demand) -> str:
             f"An adapter would fit: `--recipe {demand.trainer}-lora`. It learns less than full "
             "tuning where much is new, and about as much for form and style."
         )
-    length = int(settings["max_length"])
+    length = Setup.of(settings, demand.trainer, demand.tuning).length
     while length > _SHORTEST:
         length //= 2
         change = {**lightest, "max_length": length}

@@ -25,6 +25,7 @@ from engine.plan.settle import Dataset, settle
 
 # What follows from the settings; kept with them, because their reasons belong to the plan too.
 _DERIVED = {
+    "longest": int,
     "answer_share": float,
     "steps": int,
     "tokens": int,

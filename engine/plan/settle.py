@@ -62,6 +62,7 @@ def settle(
     values = {**recipe.resolve(chosen, situation), **given}
     values |= _completed(values, project, device)
     values["max_length"] = _length(chosen, values["max_length"], dataset, dimensions.context)
+    values["longest"] = _longest(chosen, values["max_length"], dataset)
     values["answer_share"] = _answer_share(dataset)
     if chosen.trainer == "kto":
         _require_two(values["micro_batch"])
@@ -99,10 +100,10 @@ def _length(chosen: Recipe, asked: Value, dataset: Dataset, context: int) -> Val
     if asked.why in (BY_YOU, BY_PROJECT):
         return asked
     cap, longest = min(int(asked.value), context), int(dataset["tokens_longest"])
+    room = min(cap, _room(chosen, dataset))
     if chosen.trainer == "cpt":
-        return Value(min(cap, _eighths(dataset["tokens_train"])), asked.why)
+        return Value(room, asked.why)
     if chosen.trainer in _PAIRS:
-        room = min(cap, _eighths(2 * longest))
         why = f"The longest better answer makes {longest} tokens; a worse one may be twice as long."
         return Value(room, why)
     why = (
@@ -110,7 +111,23 @@ def _length(chosen: Recipe, asked: Value, dataset: Dataset, context: int) -> Val
         if longest <= cap
         else f"{asked.why} The longest row has {longest} tokens."
     )
-    return Value(min(cap, _eighths(longest)), why)
+    return Value(room, why)
+
+
+def _longest(chosen: Recipe, limit: Value, dataset: Dataset) -> Value:
+    """What a row takes at most: a limit that no row reaches costs nothing."""
+    room = _room(chosen, dataset)
+    if int(limit.value) < room:
+        return Value(int(limit.value), "The longest row, cut at max_length.")
+    return Value(room, "No row is longer, so a greater max_length takes no memory.")
+
+
+def _room(chosen: Recipe, dataset: Dataset) -> int:
+    """The tokens of the longest example as the recipe makes them."""
+    if chosen.trainer == "cpt":
+        return _eighths(dataset["tokens_train"])
+    longest = int(dataset["tokens_longest"])
+    return _eighths(2 * longest if chosen.trainer in _PAIRS else longest)
 
 
 def _eighths(tokens: int) -> int:

@@ -124,6 +124,22 @@ def watch(store: Store, job_id: int, *, as_json: bool) -> None:
     raise_fault(store, job_id)
 
 
+def follow(store: Store, job_id: int, *, quiet: bool) -> None:
+    """Follow a job that is a part of a verb; raise its fault, and an error where it was stopped.
+
+    Args:
+        store: The workspace's store.
+        job_id: The job.
+        quiet: Whether to write nothing, because the verb's answer is one JSON document.
+    """
+    from tui import watching
+
+    state = watching.follow(store, job_id, quiet=quiet)
+    raise_fault(store, job_id)
+    if state == "stopped":
+        raise TunesmithError("The job was stopped.", f"Go on: `tunesmith resume {job_id}`.")
+
+
 def raise_fault(store: Store, job_id: int) -> None:
     """Raise the fault of a job that failed or was lost."""
     job = jobs.get(store, job_id)

@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from engine.base import jobs
-from engine.base.errors import TunesmithError, UsageError
+from engine.base.errors import UsageError
 from tui import output
-from tui.verbs.jobs import watch
+from tui.verbs.jobs import follow
 from tui.verbs.options import Place, as_json, project_option, settings_option
 
 _ATTEMPT = (
@@ -33,7 +33,7 @@ def advise_verb(project_dir: Path | None, trial: bool, as_json: bool) -> None:
     place = Place(project_dir)
     if trial:
         job = jobs.submit(place.store, "trial", place.folder, {}, project_id=place.project_id)
-        watch(place.store, job, as_json=False)
+        follow(place.store, job, quiet=as_json)
     advice = current_advice(place)
     if as_json:
         output.emit(asdict(advice))
@@ -89,16 +89,11 @@ def exported(place: Place, plan: Any, folder: Path) -> list[Path]:
 def measured(place: Place, plan: Any, *, quiet: bool) -> Any:
     """Let the fit gate measure a plan; return what it found."""
     from engine.run.measured import outcome
-    from tui import watching
-    from tui.verbs.jobs import raise_fault
 
     job = jobs.submit(
         place.store, "fit", place.folder, {"plan_id": plan.id}, project_id=place.project_id
     )
-    state = watching.follow(place.store, job, quiet=quiet)
-    raise_fault(place.store, job)
-    if state == "stopped":
-        raise TunesmithError("The measurement was stopped.", f"Go on: `tunesmith resume {job}`.")
+    follow(place.store, job, quiet=quiet)
     return outcome(place.store, job)
 
 

@@ -64,14 +64,14 @@ class Setup:
             trainer: The recipe's trainer.
             tuning: The recipe's tuning.
         """
-        lora = tuning == "lora"
+        lora, limit = tuning == "lora", int(settings["max_length"])
         return cls(
             trainer=trainer,
             tuning=tuning,
             quantization=str(settings.get("quantization", "none")) if lora else "none",
             rank=int(settings["lora_rank"]) if lora else 0,
             micro_batch=int(settings["micro_batch"]),
-            length=int(settings["max_length"]),
+            length=min(limit, int(settings.get("longest", limit))),
             precision=str(settings["precision"]),
             gradient_checkpointing=bool(settings["gradient_checkpointing"]),
             dropout=float(settings.get("lora_dropout", 0.0)) if lora else 0.0,

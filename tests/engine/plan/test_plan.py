@@ -212,6 +212,17 @@ def test_a_model_too_large_for_the_box_is_refused_with_a_smaller_one():
     assert "A smaller base model would fit: " in resolved.gate.reasons[0]
 
 
+def test_a_limit_that_no_row_reaches_takes_no_memory():
+    own = plan.resolve(PROJECT, DATASET, box(), {})
+    wide = plan.resolve(PROJECT, DATASET, box(), {"max_length": 8192})
+    cut = plan.resolve(PROJECT, DATASET, box(), {"max_length": 64})
+    assert wide["max_length"] == 8192
+    assert wide["longest"] == own["longest"] == 144
+    assert wide.peak_bytes == own.peak_bytes
+    assert cut["longest"] == 64
+    assert cut.peak_bytes < own.peak_bytes
+
+
 def test_a_long_model_input_that_is_cut_warns():
     resolved = plan.resolve(PROJECT, {**DATASET, "tokens_longest": 5000}, BOXES["80 GB"], {})
     assert resolved["max_length"] == 4096
