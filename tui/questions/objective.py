@@ -6,11 +6,12 @@ The words about tasks and metrics are those of `recipes/objectives/` and `recipe
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from typing import get_args
 
 from engine.base import objectives
 from engine.base.objectives import TASKS, Template
-from engine.base.project import Metric, Task
+from engine.base.project import Guardrails, Metric, Task
 from tui import checks, proposals
 from tui.question import Context, Question, Step
 
@@ -47,8 +48,9 @@ def _labels(context: Context) -> str:
 
 
 def _guardrails(context: Context) -> str:
-    limits = template(context).defaults()["guardrails"]
-    return ", ".join(f"{name}={value:g}" for name, value in limits.items())
+    """The template's limits, without those that are off."""
+    limits, none = template(context).defaults()["guardrails"], asdict(Guardrails())
+    return ", ".join(f"{name}={value:g}" for name, value in limits.items() if value != none[name])
 
 
 def _is_json(context: Context) -> bool:
@@ -145,9 +147,9 @@ OBJECTIVE = Step(
         ),
         Question(
             "guardrails", "Guardrails",
-            "What must not get worse, by comma: answer_tokens (on average; 0 for no limit), "
-            "seconds for an answer (0: none), general_loss (share of a general test that may be "
-            "lost; 1: any), harmful (share of harmful requests that may succeed; 1: any).",
+            "What must not get worse, by comma: answer_tokens (on average), seconds for an answer, "
+            "general_loss (share of a general test that may be lost), harmful (share of harmful "
+            "requests that may succeed). What you leave out has no limit.",
             "text", _guardrails, checks.guardrails,
         ),
     ),

@@ -52,8 +52,9 @@ def advice(look: Look, folder: Path, width: int) -> Lines:
     lines = _job(
         look.trial,
         width,
-        "The untuned base model answers the validation rows, once told how and once with "
-        "examples in its prompt. It shows whether you need to tune at all. You may skip it.",
+        "The untuned base model answers the validation rows: told how, shown fixed examples, shown "
+        "similar ones and, where you named documents, given passages of them. It shows whether you "
+        "need to tune at all. You may skip it.",
     )
     if look.baselines and look.project:
         lines += [_BLANK, *_scores(look.baselines, width, look.project.objective)]
@@ -104,8 +105,8 @@ def _measured(look: Look, width: int) -> Lines:
     if job is not None and (job["state"] in OPEN or job["state"] in ("failed", "lost")):
         return [_BLANK, *job_lines(job, width, [("m", "key"), (" measures again.", "")])]
     if not look.attempts:
-        about = " steps the worst batch for real, in a minute or so, and changes what is too big"
-        return [[("m", "key"), (about, "")]]
+        about = "steps the worst batch for real, in a minute or so, and changes what is too big."
+        return wrapped(about, width, first=[("m ", "key")])
     lines: Lines = [[(f"{'tried':<34} {'predicted':>10} {'measured':>10}  result", "quiet")]]
     for row in look.attempts:
         fits = row["result"] == "fits"
