@@ -143,11 +143,11 @@ def _codes() -> list[Record]:
     ]
 
 
-def _code_lists() -> dict[str, str]:
-    said: dict[str, list[str]] = {}
-    for kind, _, _, text in _entities():
-        said.setdefault(kind, []).append(text)
-    return {f"{kind}.md": "\n\n".join(texts) + "\n" for kind, texts in said.items()}
+def _code_pages() -> dict[str, str]:
+    """A page for each country, currency and script, as a wiki has them."""
+    return {
+        f"{kind}-{number}.md": f"# {name}\n\n{said}\n" for kind, name, number, said in _entities()
+    }
 
 
 _CODE = Task(
@@ -167,7 +167,7 @@ _CODE = Task(
         DataSettings(("rows.jsonl",), documents=("documents",), test=0.15, validation=0.15),
     ),
     _codes,
-    _code_lists,
+    _code_pages,
     "use retrieval",
 )
 

@@ -12,6 +12,9 @@ from engine.plan.advice.rules import of_knowledge
 
 Verdict = Literal["stop: prompting is enough", "use retrieval", "fine-tune", "collect data first"]
 _PLAIN = ("base", "few_shot", "similar")
+_HALF = 0.5  # of the rows
+_MISSING = "the documents hold few of them"
+_BLIND = "this base does not read them off the passages well enough"
 _BOTH = (
     "Retrieval and tuning add up (Balaguer et al. 2024, arXiv 2401.08406: 75 % correct, 81 % "
     "tuned, 86 % with both)"
@@ -39,7 +42,8 @@ def weigh(facts: Facts) -> Decision:
 
     In this order: a plain prompt that surely meets the threshold ends it; so do passages, or
     passages that are surely above every plain prompt by the minimum effect where the answers are
-    facts; else there is something to learn.
+    facts. Facts that the base cannot even read off the right passage it will not learn from rows
+    either. Else there is something to learn.
     """
     metric = facts.objective.metric
     measured = {name: scores for name, scores in facts.trial.items() if metric in scores}
@@ -48,13 +52,14 @@ def weigh(facts: Facts) -> Decision:
     plain = {name: scores for name, scores in measured.items() if name in _PLAIN}
     good = {name for name, scores in measured.items() if good_enough(facts.objective, scores)}
     if best := best_of({name: plain[name] for name in plain if name in good}, metric):
-        return _enough(facts, told, best, plain[best][metric])
+        return _enough(facts, told, best, plain[best])
     if "retrieval" in good:
-        return _retrieval(facts, told, measured["retrieval"][metric], "meets your threshold of ")
+        return _met(facts, told, measured["retrieval"])
     if _looked_up(facts, measured, best_of(plain, metric)):
-        return _retrieval(facts, told, measured["retrieval"][metric], "")
-    if not measured.get("retrieval") and of_knowledge(facts):
-        return _by_rule(facts, told)
+        return _mended(facts, told, measured["retrieval"][metric])
+    if of_knowledge(facts):
+        looked_up = measured.get("retrieval")
+        return _unread(told, looked_up.get(FOUND)) if looked_up else _by_rule(facts, told)
     return _tune(facts, told, measured)
 
 
@@ -64,14 +69,27 @@ def best_of(scores: Mapping[str, Mapping[str, Score]], metric: str) -> str:
 
 
 def good_enough(objective: Objective, scores: Mapping[str, Score]) -> bool:
-    """Say whether a way to prompt surely meets the threshold, in the right form."""
-    score, form = scores[objective.metric], scores.get("valid_json")
-    shaped = objective.output == "json" or bool(objective.schema)
-    in_form = not shaped or form is None or form.value >= objective.valid_json
+    """Say whether a way to prompt surely meets the threshold.
+
+    The form of the answers is no reason to tune: a server can hold them to a schema.
+    """
+    score = scores[objective.metric]
     return (
-        in_form
-        and score.value >= objective.threshold
+        score.value >= objective.threshold
         and score.low > objective.threshold - objective.minimum_effect
+    )
+
+
+def _out_of_form(objective: Objective, scores: Mapping[str, Score]) -> str:
+    """What to do about answers in the wrong form; empty where they keep the guardrail."""
+    form = scores.get("valid_json")
+    shaped = objective.output == "json" or bool(objective.schema)
+    if not shaped or form is None or form.value >= objective.valid_json:
+        return ""
+    return (
+        f" Of its answers {form.value:.0%} had the right form and your guardrail is "
+        f"{objective.valid_json:.0%}: let the server hold them to the schema (constrained "
+        "decoding; llama.cpp, Ollama and vLLM all can)."
     )
 
 
@@ -101,34 +119,61 @@ def _diagnosis(measured: Mapping[str, Mapping[str, Score]]) -> tuple[str, ...]:
     return (f"{said}.", *gains)
 
 
-def _enough(facts: Facts, told: tuple[str, ...], name: str, score: Score) -> Decision:
+def _enough(
+    facts: Facts, told: tuple[str, ...], name: str, scores: Mapping[str, Score]
+) -> Decision:
+    objective = facts.objective
     chosen = (
         " The examples must then be looked up for each question, as the trial did."
         if name == "similar"
         else ""
     )
-    threshold = facts.objective.threshold
-    why = f"{SUBJECTS[name].rstrip(',')} meets your threshold of {threshold:.2f}.{chosen}"
+    why = f"{SUBJECTS[name].rstrip(',')} meets your threshold of {objective.threshold:.2f}.{chosen}"
     return Decision(
         "stop: prompting is enough",
-        (*told, why),
-        f"A threshold above {score.value:.2f}, or prompts that cost too much time in use; a tuned "
-        "model needs no examples in its prompt.",
+        (*told, why + _out_of_form(objective, scores)),
+        f"A threshold above {scores[objective.metric].value:.2f}, or prompts that cost too much "
+        "time in use; a tuned model needs no examples in its prompt.",
     )
 
 
-def _retrieval(facts: Facts, told: tuple[str, ...], score: Score, met: str) -> Decision:
-    if met:
-        why = f"{SUBJECTS['retrieval']} {met}{facts.objective.threshold:.2f}."
-        change = f"A threshold above {score.value:.2f}, or documents that cannot be had in use."
-    else:
-        why = (
-            "Passages mend answers that are facts: a knowledge problem, for which retrieval is "
-            "above tuning on old and new facts alike (Ovadia et al. 2024, arXiv 2312.05934). It is "
-            f"{facts.objective.threshold - score.value:.2f} below your threshold. {_BOTH}: once "
-            "retrieval stands, rows with passages in their prompts can be tuned on."
-        )
-        change = "Answers that stay wrong with the right passage in the prompt; better documents."
+def _met(facts: Facts, told: tuple[str, ...], scores: Mapping[str, Score]) -> Decision:
+    objective = facts.objective
+    why = f"{SUBJECTS['retrieval']} meets your threshold of {objective.threshold:.2f}."
+    return Decision(
+        "use retrieval",
+        (*told, why + _out_of_form(objective, scores)),
+        f"A threshold above {scores[objective.metric].value:.2f}, or documents that cannot be had "
+        "in use.",
+    )
+
+
+def _mended(facts: Facts, told: tuple[str, ...], score: Score) -> Decision:
+    why = (
+        "Passages mend answers that are facts: a knowledge problem, for which retrieval is "
+        "above tuning on old and new facts alike (Ovadia et al. 2024, arXiv 2312.05934). It is "
+        f"{facts.objective.threshold - score.value:.2f} below your threshold. {_BOTH}: once "
+        "retrieval stands, rows with passages in their prompts can be tuned on."
+    )
+    return Decision(
+        "use retrieval",
+        (*told, why),
+        "Answers that stay wrong with the right passage in the prompt; better documents.",
+    )
+
+
+def _unread(told: tuple[str, ...], found: Score | None) -> Decision:
+    missing = found is not None and found.value < _HALF
+    why = (
+        "The answers are facts that the rows cannot teach (Gekhman et al. 2024, arXiv 2405.05904), "
+        f"and {_MISSING if missing else _BLIND}."
+    )
+    change = (
+        "Documents that hold the answers, and another trial."
+        if missing
+        else "A trial with a larger base, which reads better (`tunesmith models`, `tunesmith fits "
+        "MODEL`), or rows whose prompts hold their passages, which can be tuned on."
+    )
     return Decision("use retrieval", (*told, why), change)
 
 

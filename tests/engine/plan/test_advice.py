@@ -97,17 +97,26 @@ def test_a_prompt_that_surely_meets_the_threshold_means_stop(store):
 
 
 @pytest.mark.parametrize(
-    ("value", "low", "valid_json"),
-    [(0.79, 0.76, 1.0), (0.82, 0.70, 1.0), (0.9, 0.85, 0.9)],
-    ids=["below the threshold", "not surely enough", "not in the right form"],
+    ("value", "low"),
+    [(0.79, 0.76), (0.82, 0.70)],
+    ids=["below the threshold", "not surely enough"],
 )
-def test_a_prompt_that_is_not_good_enough_means_fine_tune(store, value, low, valid_json):
+def test_a_prompt_that_is_not_good_enough_means_fine_tune(store, value, low):
     add_dataset(store)
-    add_score(store, "few_shot", value, low, 0.97, valid_json=valid_json)
+    add_score(store, "few_shot", value, low, 0.97)
     advice = advise(store, PROJECT, 1, "d1")
     assert advice.verdict == "fine-tune"
     assert "sft-lora" in advice.reasons[-1]
     assert advice.recipe == "sft-lora"
+
+
+def test_a_wrong_form_is_held_to_the_schema_and_no_reason_to_tune(store):
+    add_dataset(store)
+    add_score(store, "few_shot", 0.9, 0.85, 0.97, valid_json=0.9)
+    advice = advise(store, PROJECT, 1, "d1")
+    assert advice.verdict == "stop: prompting is enough"
+    assert "90% had the right form" in advice.reasons[-1]
+    assert "constrained decoding" in advice.reasons[-1]
 
 
 def test_only_the_newest_trial_on_the_validation_rows_counts(store):
@@ -302,15 +311,26 @@ def test_passages_surely_above_every_prompt_mean_retrieval_where_answers_are_fac
 
 
 @pytest.mark.parametrize(
-    ("rows", "gain"),
-    [(LABELS, (0.48, 0.3, 0.6)), (FACTS, (0.04, 0.01, 0.08)), (FACTS, (0.2, -0.1, 0.4))],
-    ids=["the answers are no facts", "the gain is too small", "the gain may be luck"],
+    "gain",
+    [(0.04, 0.01, 0.08), (0.2, -0.1, 0.4)],
+    ids=["too small", "may be luck"],
 )
-def test_else_passages_that_are_not_good_enough_leave_something_to_learn(store, rows, gain):
+def test_facts_that_the_base_cannot_read_off_the_passages_are_not_for_training(store, gain):
     add_dataset(store)
-    write_rows(store, rows[:10], rows[10:])
+    write_rows(store, FACTS[:10], FACTS[10:])
     add_score(store, "few_shot", 0.02, 0.0, 0.1)
-    retrieval(store, 0.5, 0.4, 0.6, gain)
+    retrieval(store, 0.06, 0.02, 0.1, gain)
+    advice = advise(store, PROJECT, 1, "d1")
+    assert advice.verdict == "use retrieval"
+    assert "does not read them off" in advice.reasons[-1]
+    assert "larger base" in advice.change
+
+
+def test_passages_that_are_not_good_enough_leave_a_skill_to_learn(store):
+    add_dataset(store)
+    write_rows(store, LABELS[:10], LABELS[10:])
+    add_score(store, "few_shot", 0.02, 0.0, 0.1)
+    retrieval(store, 0.5, 0.4, 0.6, (0.48, 0.3, 0.6))
     advice = advise(store, PROJECT, 1, "d1")
     assert advice.verdict == "fine-tune"
     assert any("add up" in reason for reason in advice.reasons)
