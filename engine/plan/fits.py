@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 from engine.base.errors import UsageError
 from engine.base.settings import nearest_name
 from engine.base.store import Store
-from engine.plan import cost, memory, setting
+from engine.plan import cost, memory, recipe, setting
 from engine.plan.cost import Speed
 from engine.plan.device import Device
 from engine.plan.fit import FULL, ROOMY
 from engine.plan.memory import Correction, Estimate, Setup, split
 from engine.plan.models import Model
 from engine.plan.setting import Scalar
+from engine.plan.when import Situation
 
 Verdict = Literal["fits", "tight", "no"]
 
@@ -26,6 +28,7 @@ SHOWN = ("sft-qlora", "sft-lora", "sft-full", "dpo-qlora", "dpo-lora")
 LENGTHS = (512, 1024, 2048, 4096, 8192)
 BATCHES = (1, 4, 16)
 LENGTH, BATCH, RANK = 1024, 1, 16
+_ROWS = 1000  # of training data, where a recipe asks
 _EXPORTS = ("Q8_0",)
 
 
@@ -67,13 +70,36 @@ class Bench:
         trainer, tuning = split(method)
         usual: dict[str, Scalar] = {
             "lora_rank": RANK,
-            "precision": "bf16" if self.device.bf16 else "fp32",
             "gradient_checkpointing": False,
-            "optimizer": "adamw_torch_fused",
             "quantization": "nf4" if method.endswith("qlora") else "none",
         }
-        values = {**usual, **self.settings, "max_length": length, "micro_batch": batch}
+        values = {
+            **usual,
+            **self._formats[tuning],
+            **self.settings,
+            "max_length": length,
+            "micro_batch": batch,
+        }
         return Setup.of(values, trainer, tuning)
+
+    @cached_property
+    def _formats(self) -> dict[str, dict[str, Scalar]]:
+        """The formats of weights and moments that the recipes choose on this device, by tuning."""
+        situation = Situation(
+            _ROWS,
+            self.model.dimensions.parameters,
+            self.device.kind,
+            bf16=self.device.bf16,
+            memory=self.device.free,
+        )
+        return {
+            tuning: {
+                name: value.value
+                for name, value in recipe.resolve(recipe.load(f"sft-{tuning}"), situation).items()
+                if name in ("precision", "optimizer")
+            }
+            for tuning in ("lora", "full")
+        }
 
     def correction(self, method: str) -> Correction | None:
         """Return what this box's runs of the method have taught, or None."""

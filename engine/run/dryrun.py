@@ -48,9 +48,9 @@ def peak(dimensions: Dimensions, setup: Setup) -> dict[str, int]:
     few, more = (_run(dimensions, setup, layers) for layers in (_FEW, _MORE))
     steps = (dimensions.layers - _FEW) / (_MORE - _FEW)
     found = {name: few[name] + steps * (more[name] - few[name]) for name in _MOMENTS}
-    # what was run had the weights of a dense model in `bytes_each`
+    # what was run had the weights of a dense model in `weight_bytes`
     held = state(dimensions, setup)
-    ran = _weights(dimensions, dimensions.layers) * setup.bytes_each
+    ran = _weights(dimensions, dimensions.layers) * setup.weight_bytes
     other = held.weights + held.reference - ran
     if not setup.lora:
         # gradients and moments of parameters that were not run, such as idle experts
@@ -120,7 +120,7 @@ def _model(dimensions: Dimensions, setup: Setup, layers: int) -> Any:
 
 
 def _dtype(setup: Setup) -> torch.dtype:
-    return torch.bfloat16 if setup.bytes_each == 2 else torch.float32
+    return torch.bfloat16 if setup.weight_bytes == 2 else torch.float32
 
 
 def _materialise(model: Any, setup: Setup) -> None:
@@ -155,7 +155,7 @@ def _step(
     tracker.reset_mod_stats()
     _forget(tracker)
     ids = torch.zeros((rows, setup.length), dtype=torch.long)
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=setup.bytes_each == 2):
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=setup.precision != "fp32"):
         hidden = body.model(input_ids=ids, use_cache=False).last_hidden_state
         loss = _Tiles.apply(hidden, body.lm_head.weight, setup, dimensions.vocab)
     del hidden

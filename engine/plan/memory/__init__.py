@@ -43,8 +43,8 @@ class Estimate:
 
     Attributes:
         parts: Bytes by name at the moment of the peak: weights, reference, adapter, gradients,
-            optimizer, activations, loss, temporary, and context and reserve (GPU) or runtime and
-            waste (CPU); those that are nothing then are left out.
+            optimizer, copies, activations, loss, temporary, and context and reserve (GPU) or
+            runtime and waste (CPU); those that are nothing then are left out.
         moment: When the peak is: loss, backward, optimizer or evaluation.
         correction: What this box's own runs have taught, by which all was multiplied.
     """

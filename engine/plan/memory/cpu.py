@@ -42,6 +42,7 @@ def parts(dimensions: Dimensions, setup: Setup) -> tuple[str, dict[str, int]]:
         "adapter": held.adapter,
         "gradients": 0,
         "optimizer": held.optimizer,
+        "copies": 0,
         "activations": 0,
         "loss": 0,
         **moments[name],
@@ -55,20 +56,22 @@ def _moments(dimensions: Dimensions, setup: Setup, held: State) -> dict[str, dic
     """The bytes of gradients, activations and loss at each moment of a step."""
     tokens, layers = setup.tokens, dimensions.layers
     layer = tokens * _layer(dimensions, setup)
-    ends = layers * tokens * dimensions.hidden * setup.bytes_each
+    ends = layers * tokens * dimensions.hidden * setup.weight_bytes
     # the heap does not give back the layer that was recomputed last
     saved = round(ends + layer if setup.gradient_checkpointing else layers * layer)
-    backward = tokens * working(dimensions, setup) * setup.bytes_each
+    backward = tokens * working(dimensions, setup) * setup.number_bytes
     resident = held.gradients if setup.lora or setup.accumulation > 1 else 0
     growing = held.gradients - resident
     return {
         "loss": {
             "gradients": resident,
+            "copies": held.copies,
             "activations": saved,
             "loss": _loss(dimensions, setup),
         },
         "backward": {
-            "gradients": resident + max(0, growing - saved),
+            "gradients": resident + max(0, growing - saved - held.copies),
+            "copies": held.copies,
             "activations": saved + backward,
         },
         "optimizer": {"gradients": held.gradients},
@@ -77,7 +80,7 @@ def _moments(dimensions: Dimensions, setup: Setup, held: State) -> dict[str, dic
 
 def _unpacked(dimensions: Dimensions, setup: Setup) -> int:
     """What four bits do not save here: the maps in 16 bits, which stay resident beside them."""
-    return dimensions.linear_parameters * setup.bytes_each if setup.nf4 else 0
+    return dimensions.linear_parameters * setup.weight_bytes if setup.nf4 else 0
 
 
 def _layer(dimensions: Dimensions, setup: Setup) -> float:
@@ -85,7 +88,7 @@ def _layer(dimensions: Dimensions, setup: Setup) -> float:
     inputs = sum(a for a, _ in dimensions.linears) if setup.dropout else 0
     scores = dimensions.heads * setup.length if setup.length <= PLAIN_LENGTH else 0
     return (
-        kept(dimensions, setup) * setup.bytes_each * (_KEPT if setup.lora else _KEPT_FULL)
+        kept(dimensions, setup) * setup.number_bytes * (_KEPT if setup.lora else _KEPT_FULL)
         + scores * _ATTENTION_BYTES
         + inputs * _DROPOUT_BYTES
     )

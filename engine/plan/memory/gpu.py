@@ -78,6 +78,7 @@ def parts(dimensions: Dimensions, setup: Setup, stack: Stack = OURS) -> tuple[st
         "adapter": held.adapter,
         "gradients": 0,
         "optimizer": held.optimizer,
+        "copies": 0,
         "activations": 0,
         "loss": 0,
         **moments[name],
@@ -97,9 +98,9 @@ def _moments(
     dimensions: Dimensions, setup: Setup, stack: Stack, held: State
 ) -> dict[str, dict[str, int]]:
     """The bytes of gradients, activations, loss and temporaries at each moment of a step."""
-    tokens, each = setup.tokens, setup.bytes_each
+    tokens, each = setup.tokens, setup.weight_bytes
     residual = dimensions.layers * tokens * dimensions.hidden * (4 if stack.wide_norms else each)
-    layer = kept(dimensions, setup) * each
+    layer = kept(dimensions, setup) * setup.number_bytes
     saved = residual if setup.gradient_checkpointing else dimensions.layers * tokens * layer
     backward = round(tokens * _backward(dimensions, setup, stack))
     resident = held.gradients if setup.lora or setup.accumulation > 1 else 0
@@ -112,11 +113,13 @@ def _moments(
     return {
         "loss": {
             "gradients": resident,
+            "copies": held.copies,
             "activations": saved + mask + _LAST_NORM * tokens * dimensions.hidden * each,
             "loss": _loss(dimensions, setup, stack),
         },
         "backward": {
-            "gradients": resident + max(0, growing - saved),
+            "gradients": resident + max(0, growing - saved - held.copies),
+            "copies": held.copies,
             "activations": saved + mask + backward,
         },
         "optimizer": optimizer,
@@ -130,16 +133,16 @@ def _backward(dimensions: Dimensions, setup: Setup, stack: Stack) -> float:
         numbers = _FUSED_HIDDEN * dimensions.hidden + _FUSED_FFN * dimensions.ffn
         if not setup.gradient_checkpointing:
             numbers -= kept(dimensions, setup)
-        return max(0.0, numbers) * setup.bytes_each
+        return max(0.0, numbers) * setup.number_bytes
     numbers = working(dimensions, setup, one_by_one=stack.expert_modules)
     if setup.gradient_checkpointing:
         numbers += kept(dimensions, setup)
-    return numbers * setup.bytes_each
+    return numbers * setup.number_bytes
 
 
 def _loss(dimensions: Dimensions, setup: Setup, stack: Stack) -> int:
     """Bytes of the loss at its largest, its gradients included."""
-    tokens, each = setup.tokens, setup.bytes_each
+    tokens, each = setup.tokens, setup.weight_bytes
     if setup.trainer == "orpo":
         return tokens * dimensions.vocab * _ORPO * each // 2
     if stack.loss != "chunked":
@@ -152,7 +155,7 @@ def _loss(dimensions: Dimensions, setup: Setup, stack: Stack) -> int:
 
 def _evaluation(dimensions: Dimensions, setup: Setup, mask: int) -> dict[str, int]:
     """A validation batch of the same rows: no gradients, one layer at a time, the loss's tile."""
-    tokens, each = setup.tokens, setup.bytes_each
+    tokens, each = setup.tokens, setup.weight_bytes
     layer = _FORWARD_HIDDEN * dimensions.hidden + _FORWARD_FFN * dimensions.ffn
     tile = min(tokens, TILE_TOKENS) * min(dimensions.vocab, TILE_VOCAB) * each
     return {"activations": tokens * layer * each + mask, "loss": tile}

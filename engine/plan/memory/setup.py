@@ -28,7 +28,8 @@ class Setup:
         rank: LoRA rank; 0 for full tuning.
         micro_batch: Rows computed at the same time; a row of pairs counts once.
         length: Tokens of the longest row.
-        precision: bf16 or fp32, the format of the weights and of the computation.
+        precision: bf16 or fp32, the format of the weights and of the computation; mixed has weights
+            in fp32 and computes in bf16.
         gradient_checkpointing: Whether layers are recomputed instead of kept.
         dropout: Dropout on the adapters' inputs.
         optimizer: Its name, as Transformers has it.
@@ -99,9 +100,19 @@ class Setup:
         return f"{self.trainer}-{'qlora' if self.nf4 else self.tuning}"
 
     @property
-    def bytes_each(self) -> int:
-        """Bytes of one number of the weights and of the computation."""
+    def weight_bytes(self) -> int:
+        """Bytes of one weight, and of one number between two layers."""
         return 2 if self.precision == "bf16" else 4
+
+    @property
+    def number_bytes(self) -> int:
+        """Bytes of one number inside a layer."""
+        return 4 if self.precision == "fp32" else 2
+
+    @property
+    def mixed(self) -> bool:
+        """Whether the weights are copied to bf16 for every pass (autocast)."""
+        return self.weight_bytes > self.number_bytes
 
     @property
     def answers(self) -> int:

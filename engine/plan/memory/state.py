@@ -30,6 +30,8 @@ class State:
         adapter: The adapter, and trained copies of the tables; 0 for full tuning.
         gradients: Of everything that is trained, once all are there.
         optimizer: The two moments.
+        copies: The maps in bf16 that autocast makes of fp32 weights, kept from a forward pass to
+            its backward pass unless layers are recomputed.
     """
 
     weights: int
@@ -37,6 +39,7 @@ class State:
     adapter: int
     gradients: int
     optimizer: int
+    copies: int
 
 
 def state(dimensions: Dimensions, setup: Setup, *, experts_quantised: bool = False) -> State:
@@ -57,21 +60,28 @@ def state(dimensions: Dimensions, setup: Setup, *, experts_quantised: bool = Fal
         adapter=trained * each if setup.lora else 0,
         gradients=trained * each,
         optimizer=round(2 * trained * moment),
+        copies=_copied(dimensions, setup) * setup.number_bytes,
     )
+
+
+def _copied(dimensions: Dimensions, setup: Setup) -> int:
+    if not setup.mixed or setup.gradient_checkpointing:
+        return 0
+    return dimensions.expert_parameters + (0 if setup.nf4 else dimensions.linear_parameters)
 
 
 def _weights(dimensions: Dimensions, setup: Setup, experts_quantised: bool) -> int:
     if not setup.nf4:
-        return dimensions.parameters * setup.bytes_each
+        return dimensions.parameters * setup.weight_bytes
     small = dimensions.linear_parameters
     if experts_quantised:
         small += dimensions.expert_parameters
-    return math.ceil(small * NF4_BYTES) + (dimensions.parameters - small) * setup.bytes_each
+    return math.ceil(small * NF4_BYTES) + (dimensions.parameters - small) * setup.weight_bytes
 
 
 def trained_bytes(setup: Setup) -> int:
     """Return the bytes of a trained number: an adapter's and its tables' are always fp32."""
-    return 4 if setup.lora else setup.bytes_each
+    return 4 if setup.lora else setup.weight_bytes
 
 
 def trained_parameters(dimensions: Dimensions, setup: Setup) -> int:
@@ -93,14 +103,16 @@ def trained_parameters(dimensions: Dimensions, setup: Setup) -> int:
 def kept(dimensions: Dimensions, setup: Setup) -> int:
     """Return how many numbers of one layer and token wait for the backward pass.
 
-    A number is `setup.bytes_each` long. Norms and feed-forward block as they are, without fused
+    A number is `setup.number_bytes` long. Norms and feed-forward block as they are, without fused
     kernels; attention whose scores are not kept.
     """
     hidden, ffn = dimensions.hidden, dimensions.ffn
     queries = dimensions.heads * dimensions.head_width
     adapters = setup.rank * len(dimensions.linears) if setup.lora else 0
     inside = 4 * ffn if _adapts_down(setup) else 3 * ffn
-    if setup.bytes_each == 4:
+    if setup.mixed and not setup.lora:
+        return 13 * hidden + 4 * queries + inside
+    if setup.number_bytes == 4:
         return (6 if setup.lora else 8) * hidden + 4 * queries + inside + adapters
     if not setup.lora:
         return 10 * hidden + 4 * queries + inside
@@ -122,7 +134,7 @@ def working(dimensions: Dimensions, setup: Setup, *, one_by_one: bool = False) -
     hidden, ffn = dimensions.hidden, dimensions.ffn
     if one_by_one:
         ffn //= max(1, *(block.experts for block in dimensions.blocks))
-    cast = setup.lora and setup.bytes_each == 2 and _adapts_down(setup)
+    cast = setup.lora and setup.number_bytes == 2 and _adapts_down(setup)
     if setup.gradient_checkpointing:
         return 3 * ffn + (9 if cast else 5) * hidden
     return 3 * ffn + 7 * hidden if cast else max(11 * hidden, 3 * ffn + hidden // 2)

@@ -75,8 +75,19 @@ def test_the_extrapolation_over_layers_is_what_all_layers_give():
         Setup(tuning="full", rank=0, micro_batch=4, length=512, optimizer="adamw_torch"),
         Setup(tuning="full", rank=0, micro_batch=4, length=512, accumulation=4),
         Setup(tuning="full", rank=0, micro_batch=16, length=512, gradient_checkpointing=True),
+        Setup(tuning="full", rank=0, micro_batch=4, length=512, precision="mixed"),
+        Setup(
+            tuning="full",
+            rank=0,
+            micro_batch=16,
+            length=512,
+            precision="mixed",
+            gradient_checkpointing=True,
+        ),
     ],
-    ids=lambda setup: f"{setup.method}-{setup.micro_batch}-{setup.gradient_checkpointing}",
+    ids=lambda setup: (
+        f"{setup.method}-{setup.micro_batch}-{setup.precision}-{setup.gradient_checkpointing}"
+    ),
 )
 @pytest.mark.parametrize("dimensions", [TINY, MISTRAL], ids=["tiny", "7b"])
 def test_formula_and_dry_run_agree_for_every_method(dimensions, setup):
