@@ -34,8 +34,9 @@ from engine.data.rows import Row, make, to_json
 from engine.plan import plan as plans
 from engine.plan.plan import Plan
 from engine.plan.recipe import FORMS, Value
-from engine.run import launch, measured
+from engine.run import launch
 from engine.run.examples import IGNORED, tokenise
+from engine.run.fit import measured
 
 KINDS = {"data": resource.RLIMIT_DATA, "space": resource.RLIMIT_AS}
 MODELS = {  # hidden, layers, heads: 27, 51 and 111 million weights with the vocabulary of 49,152

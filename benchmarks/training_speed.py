@@ -57,7 +57,7 @@ def main() -> int:
 
 def tunesmith(steps: int) -> float:
     """Return the speed of Tunesmith's trainer."""
-    from engine.base.machine import read as read_machine
+    from engine.base.hardware.machine import read as read_machine
     from engine.run.trainer import build
 
     template, instruction, rows = _task()

@@ -15,8 +15,8 @@ import time
 import traceback
 from pathlib import Path
 
-from engine.base import machine, torch_build
 from engine.base.errors import TunesmithError
+from engine.base.hardware import machine, torch_build
 from engine.base.jobs import enqueue, start
 from engine.base.store import Store
 from engine.base.work import Stopped, Work
@@ -25,7 +25,7 @@ from engine.run import limits
 # kind of job -> module and function, and whether it needs the device to itself
 STAGES = {
     "data": ("engine.data.build", "build", False),
-    "fit": ("engine.run.probe", "probe", True),
+    "fit": ("engine.run.fit.probe", "probe", True),
     "trial": ("engine.score.trial", "trial", True),
     "train": ("engine.run.train", "train", True),
     "eval": ("engine.score.evaluate", "evaluate", True),

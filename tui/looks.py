@@ -13,7 +13,7 @@ from tui.follow import Run, RunReader
 from tui.widgets.gauges import Load
 
 if TYPE_CHECKING:
-    from engine.base.machine import Machine
+    from engine.base.hardware.machine import Machine
 
 WINDOW = 200  # rows of the runs' table that are held at once
 _PAST = 60  # readings of the box that are remembered
@@ -60,7 +60,7 @@ class LoadReader:
         # imported here, in the feed's thread: they would cost the first frame 15 ms
         import psutil
 
-        from engine.base import machine, ram
+        from engine.base.hardware import machine, ram
 
         self._next = time.monotonic() + _LOAD_SECONDS
         if self._machine is None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from engine.base import machine
+from engine.base.hardware import machine
 from engine.base.jobs import HEARTBEAT_SECONDS, get, started_at
 from engine.base.project import Project, load
 from engine.base.store import Store

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from engine.base.errors import UsageError
-from engine.base.machine import Gpu, Machine
+from engine.base.hardware.machine import Gpu, Machine
 from engine.plan import cards
 from engine.plan.cards import Card
 

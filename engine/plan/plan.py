@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from engine.base import gates, machine
+from engine.base import gates
 from engine.base.errors import UsageError
 from engine.base.gates import Gate
-from engine.base.machine import Machine
+from engine.base.hardware import machine
+from engine.base.hardware.machine import Machine
 from engine.base.project import Project
 from engine.base.store import Store
 from engine.plan import cost, fit, memory, models, recipe

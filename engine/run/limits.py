@@ -13,7 +13,7 @@ import signal
 import sys
 from dataclasses import dataclass
 
-from engine.base import machine
+from engine.base.hardware import machine
 from engine.run import memory
 
 RESIDENT_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from engine.base import machine, project
+from engine.base import project
 from engine.base.errors import TunesmithError
+from engine.base.hardware import machine
 from engine.base.model import locate
 from engine.base.store import Row
 from engine.base.work import Stopped, Work

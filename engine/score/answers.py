@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from engine.base import machine
+from engine.base.hardware import machine
 from engine.base.model import locate
 from engine.data.chat.template import ChatTemplate
 from engine.score import shared

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import combinations
 
-from engine.base import machine
 from engine.base.errors import UsageError
+from engine.base.hardware import machine
 from engine.base.store import Store
 from engine.base.work import Work
 from engine.data import dataset

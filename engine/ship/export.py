@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.base import gates, jobs, machine, project
+from engine.base import gates, jobs, project
 from engine.base.errors import TunesmithError, UsageError
+from engine.base.hardware import machine
 from engine.base.model import locate
 from engine.base.project import Objective
 from engine.base.work import Work

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.base import machine
 from engine.base.errors import TunesmithError, UsageError
 from engine.base.files import atomic
+from engine.base.hardware import machine
 from engine.base.settings import nearest_name
 from engine.ship.runtime import last_words, library
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import psutil
 
-from engine.base import machine
 from engine.base.errors import TunesmithError
+from engine.base.hardware import machine
 
 if TYPE_CHECKING:
     from numpy import float32

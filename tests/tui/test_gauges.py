@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.base.machine import Gpu
+from engine.base.hardware.machine import Gpu
 from tui import words
 from tui.widgets.canvas import cells
 from tui.widgets.gauges import Load, bar, gpu_line, memory_line, pressure, processor_line

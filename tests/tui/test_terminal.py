@@ -11,7 +11,8 @@ import uuid
 
 import pytest
 
-from engine.base import jobs, machine
+from engine.base import jobs
+from engine.base.hardware import machine
 from engine.base.store import Store
 
 pytestmark = pytest.mark.skipif(not shutil.which("tmux"), reason="tmux is not installed")

@@ -18,7 +18,8 @@ from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 from textual.widgets import Input
 
-from engine.base import machine, paths, project
+from engine.base import paths, project
+from engine.base.hardware import machine
 from engine.base.store import Store
 from engine.base.work import Work, register
 from engine.data import build

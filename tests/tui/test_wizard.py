@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
-from engine.base import jobs, machine, paths, project
+from engine.base import jobs, paths, project
+from engine.base.hardware import machine
 from engine.plan import plan as plans
 from engine.plan.recipe import Value
 from tui import drafts, prompts

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from engine.base import machine, model
+from engine.base import model
+from engine.base.hardware import machine
 from engine.plan import device, memory, models, recipe
 from engine.plan.memory import Setup
 from tui import checks

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import click
 
 from engine.base import paths
-from engine.base.doctor import checks
+from engine.base.doctor.box import checks
 from tui import output
 from tui.verbs.options import as_json
 

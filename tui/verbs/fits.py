@@ -12,8 +12,9 @@ from typing import Any
 
 import click
 
-from engine.base import machine, paths
+from engine.base import paths
 from engine.base.errors import TunesmithError
+from engine.base.hardware import machine
 from engine.base.store import Store
 from engine.plan import cost, device, fits, models, recipe
 from engine.plan.fits import Answer, Bench

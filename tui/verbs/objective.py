@@ -46,7 +46,7 @@ def objective_verb(project_dir: Path | None, templates: str | None, as_json: boo
 
 def record(place: Place) -> dict[str, Any]:
     """Return a project's objective as plain data, with what follows from it."""
-    from engine.base import machine
+    from engine.base.hardware import machine
     from engine.plan.assumptions import assumptions, remarks
     from engine.plan.device import choose
 

@@ -88,7 +88,7 @@ def exported(place: Place, plan: Any, folder: Path) -> list[Path]:
 
 def measured(place: Place, plan: Any, *, quiet: bool) -> Any:
     """Let the fit gate measure a plan; return what it found."""
-    from engine.run.measured import outcome
+    from engine.run.fit.measured import outcome
 
     job = jobs.submit(
         place.store, "fit", place.folder, {"plan_id": plan.id}, project_id=place.project_id
@@ -142,7 +142,7 @@ def plan_to_train(
         UsageError: The named plan is not this project's, or values were given beside it.
     """
     from engine.plan.plan import load, save
-    from engine.run.measured import latest
+    from engine.run.fit.measured import latest
 
     if plan_id is None:
         proposed = _proposed(place, settings, recipe)

@@ -12,7 +12,7 @@ from tui.widgets.spark import spark
 from tui.words import fit, literal, share, size
 
 if TYPE_CHECKING:
-    from engine.base.machine import Gpu
+    from engine.base.hardware.machine import Gpu
 
 
 class Load(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from engine.base import machine
+from engine.base.hardware import machine
 from engine.plan import device
 from engine.plan.advice.facts import Facts
 from engine.plan.words import amount, count

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from engine.base import machine
+from engine.base.hardware import machine
 from engine.base.objectives import metrics
 from engine.plan.advice.facts import Facts
 from engine.plan.words import amount

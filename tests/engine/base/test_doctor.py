@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from engine.base import disk, doctor
-from engine.base.gpu import Gpu
-from engine.base.machine import Machine
-from engine.base.processor import Processor
-from engine.base.ram import Ram
+from engine.base.doctor import box as doctor
+from engine.base.hardware import disk
+from engine.base.hardware.gpu import Gpu
+from engine.base.hardware.machine import Machine
+from engine.base.hardware.processor import Processor
+from engine.base.hardware.ram import Ram
 
 GIB = 1 << 30
 CPU = Processor("Xeon", "x86_64", 8, 16, 16, None, ("AVX2", "AVX512"))

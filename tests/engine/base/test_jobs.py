@@ -7,8 +7,9 @@ import time
 
 import pytest
 
-from engine.base import jobs, machine
+from engine.base import jobs
 from engine.base.errors import UsageError
+from engine.base.hardware import machine
 from engine.base.jobs import started_at
 
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from engine.base.errors import UsageError
-from engine.base.machine import Gpu, Machine
+from engine.base.hardware.machine import Gpu, Machine
 from engine.plan import cards, device
 
 GB, GIB = 10**9, 1 << 30

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from engine.base.files import sha256
-from engine.base.machine import Machine
+from engine.base.hardware.machine import Machine
 from engine.base.project import DataSettings, Objective, Project
 from engine.base.store import Store
 from engine.base.work import register

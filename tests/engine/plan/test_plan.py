@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.base.errors import UsageError
-from engine.base.machine import Gpu, Machine
+from engine.base.hardware.machine import Gpu, Machine
 from engine.base.project import DataSettings, Objective, Project
 from engine.base.store import Store
 from engine.base.work import register

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.base.machine import Machine
+from engine.base.hardware.machine import Machine
 from engine.base.project import DataSettings, Objective, Project
 from engine.data.chat.template import ChatTemplate
 from engine.data.rows import Row, make

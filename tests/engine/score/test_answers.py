@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from engine.base import machine
+from engine.base.hardware import machine
 from engine.base.model import EMBEDDED
 from engine.data.rows import make
 from engine.score import answers, shared

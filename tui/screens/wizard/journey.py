@@ -15,7 +15,7 @@ from engine.base.store import Row, Store
 from engine.data.dataset import latest
 from engine.plan.advice import Advice, Score, advise, baselines
 from engine.plan.plan import Plan, propose
-from engine.run.measured import latest as latest_outcome
+from engine.run.fit.measured import latest as latest_outcome
 from tui.widgets.stepper import State
 
 # SQLite takes the bare columns from the row with the smallest id: the first finding of its kind.

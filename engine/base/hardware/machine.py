@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from engine.base import disk, driver, nvml, processor, ram, torch_build
-from engine.base.gpu import Gpu, Unusable, best, seen
+from engine.base.hardware import disk, driver, nvml, processor, ram, torch_build
+from engine.base.hardware.gpu import Gpu, Unusable, best, seen
+from engine.base.hardware.processor import Processor
+from engine.base.hardware.ram import Ram
 from engine.base.paths import locks
-from engine.base.processor import Processor
-from engine.base.ram import Ram
 
 __all__ = ["Gpu", "Machine", "device_lock", "disk_free", "gpus_by_nvml", "pin", "read"]
 

@@ -12,10 +12,10 @@ from typing import Any
 from transformers import TrainerCallback
 
 from engine.run import memory
-from engine.run.course import Course
-from engine.run.growth import Growth
-from engine.run.request import Request
-from engine.run.timing import Sample, warm
+from engine.run.fit.course import Course
+from engine.run.fit.growth import Growth
+from engine.run.fit.request import Request
+from engine.run.fit.timing import Sample, warm
 
 _FEWEST = 4  # steps that the speed rests on, however long they take
 

@@ -17,13 +17,14 @@ from engine.base import jobs
 from engine.base.store import Store
 from engine.plan import plan as plans
 from engine.plan.recipe import Value
-from engine.run import launch, limits, timing, worst
-from engine.run.course import Course
-from engine.run.growth import Growth
-from engine.run.measured import latest, outcome
+from engine.run import launch, limits
+from engine.run.fit import timing, worst
+from engine.run.fit.course import Course
+from engine.run.fit.growth import Growth
+from engine.run.fit.measured import latest, outcome
+from engine.run.fit.timing import Sample
+from engine.run.fit.worst import Batch, Size
 from engine.run.order import Order
-from engine.run.timing import Sample
-from engine.run.worst import Batch, Size
 from tests.engine.run.conftest import SHORT
 
 ROWS = [Size(tokens, tokens // 3) for tokens in (5, 90, 7, 30, 31, 8, 60, 11, 29, 64, 3)]

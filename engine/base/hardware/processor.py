@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from engine.base import cgroup
+from engine.base.hardware import cgroup
 
 # The kernel's names of instruction sets (x86: `flags`, ARM: `Features`) and those people know.
 _FEATURES = {

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from engine.base import cgroup, machine, processor, ram
+from engine.base.hardware import cgroup, machine, processor, ram
 
 GIB = 1 << 30
 KIB = 1024
@@ -149,7 +149,7 @@ def test_a_shell_s_limit_on_address_space_is_told_with_what_the_libraries_reserv
     limit = ram._reserved() + 3 * 10**9
     code = (
         f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({limit}, {limit}))\n"
-        "from engine.base import machine\nfrom engine.plan import device\nbox = machine.read()\n"
+        "from engine.base.hardware import machine\nfrom engine.plan import device\nbox = machine.read()\n"
         "print(box.memory, box.memory_free, device.choose(box).free, box.ram.limited_by)"
     )
     done = subprocess.run(
@@ -210,7 +210,7 @@ def test_a_plain_cpu_has_no_bfloat16(box):
 def test_the_affinity_of_this_process_counts():
     code = (
         "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
-        "from engine.base import machine\nprint(machine.read().cores)"
+        "from engine.base.hardware import machine\nprint(machine.read().cores)"
     )
     done = subprocess.run(
         [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True

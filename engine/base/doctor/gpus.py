@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine.base.checkup import Check, gib
-from engine.base.gpu import Gpu, Program, Unusable
-from engine.base.machine import Machine
-from engine.base.torch_build import TorchBuild, mismatch
+from engine.base.doctor.check import Check, gib
+from engine.base.hardware.gpu import Gpu, Program, Unusable
+from engine.base.hardware.machine import Machine
+from engine.base.hardware.torch_build import TorchBuild, mismatch
 
 _NAMED_PROGRAMS = 3
 _LITTLE_FREE = 0.5

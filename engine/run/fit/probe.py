@@ -11,9 +11,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
-from engine.base import machine
 from engine.base.errors import TunesmithError
 from engine.base.gates import Gate
+from engine.base.hardware import machine
 from engine.base.store import Store
 from engine.base.work import Work
 from engine.plan import models
@@ -25,9 +25,9 @@ from engine.plan.recipe import Scalar, Value
 from engine.plan.settle import BY_PROJECT, BY_YOU
 from engine.plan.words import amount
 from engine.run import limits
-from engine.run.attempt import Ended, attempt
-from engine.run.measured import FITS, RAN_OUT
-from engine.run.request import LOADING, Request, changed
+from engine.run.fit.attempt import Ended, attempt
+from engine.run.fit.measured import FITS, RAN_OUT
+from engine.run.fit.request import LOADING, Request, changed
 
 SECONDS = 12.0  # for the speed, after the worst steps
 # A prediction may be this much too high before the gate trusts it and skips an attempt.

@@ -1,6 +1,6 @@
 """One attempt of the fit gate, in a process of its own: the run's trainer, for a few steps.
 
-    python -P -m engine.run.stepping REQUEST.json
+    python -P -m engine.run.fit.stepping REQUEST.json
 
 It does what the run will do, on what the run will do it: all rows tokenised, the run's own trainer,
 watcher and checkpoints (in a scratch store), first the worst micro-batches twice, then a validation
@@ -29,15 +29,16 @@ from engine.data import dataset
 from engine.data.chat.template import ChatTemplate
 from engine.plan.plan import Plan
 from engine.plan.recipe import Scalar, Value
-from engine.run import checkpoints, limits, result, timing, worst
+from engine.run import checkpoints, limits, result
 from engine.run.checkpoints import Totals
-from engine.run.course import Course
 from engine.run.examples import Examples, tokenise
-from engine.run.growth import Growth
+from engine.run.fit import timing, worst
+from engine.run.fit.course import Course
+from engine.run.fit.growth import Growth
+from engine.run.fit.request import LOADING, OUT_OF_MEMORY, Request
+from engine.run.fit.worst import Batch
 from engine.run.metrics import Recorder
 from engine.run.order import Order
-from engine.run.request import LOADING, OUT_OF_MEMORY, Request
-from engine.run.worst import Batch
 
 _PARENT_SECONDS = 1.0
 _VALIDATED = 8  # micro-batches of the validation pass
@@ -89,7 +90,7 @@ def _measure(request: Request, began: float) -> dict[str, Any]:
     course = Course(batches, plan["micro_batch"], min(2, plan["accumulation"]))
     tested, growth = _tested(held_out), Growth(batches)
     began += time.monotonic() - looked  # the run has no need of this
-    from engine.run.meter import Meter
+    from engine.run.fit.meter import Meter
     from engine.run.trainer import build
 
     scratch = _scratch(request)

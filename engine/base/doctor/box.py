@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from engine.base import disk, doctor_gpu, embedded, machine, paths, torch_build
-from engine.base.checkup import Check, gib
+from engine.base import embedded, paths
+from engine.base.doctor import gpus as doctor_gpu
+from engine.base.doctor.check import Check, gib
 from engine.base.errors import TunesmithError
+from engine.base.hardware import disk, machine, torch_build
 from engine.base.store import Store
 
 _PACKAGES = ("torch", "transformers", "trl", "peft", "bitsandbytes", "datasets", "llama-cpp-python")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from engine.base import cgroup
+from engine.base.hardware import cgroup
 
 # Address space that the libraries of a job reserve and never fill, which `ulimit -v` counts all the
 # same: measured 2.0 GB with torch 2.13, Transformers 5.23, TRL 1.16 and two threads.

@@ -8,8 +8,9 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from engine.base import doctor_gpu, machine
-from engine.base.torch_build import TorchBuild
+from engine.base.doctor import gpus as doctor_gpu
+from engine.base.hardware import machine
+from engine.base.hardware.torch_build import TorchBuild
 from engine.plan import device
 
 box = machine.read(Path(sys.argv[1]))

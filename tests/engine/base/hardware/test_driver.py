@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from engine.base import driver, torch_build
-from engine.base.torch_build import TorchBuild
+from engine.base.hardware import driver, torch_build
+from engine.base.hardware.torch_build import TorchBuild
 
 NVIDIA = {"sys/bus/pci/devices/0000:01:00.0/vendor": "0x10de\n"} | {
     "sys/bus/pci/devices/0000:01:00.0/class": "0x030000\n"

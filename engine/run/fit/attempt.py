@@ -15,8 +15,8 @@ from typing import Any
 from engine.base.errors import TunesmithError
 from engine.base.work import Work
 from engine.run import limits
+from engine.run.fit.request import OUT_OF_MEMORY, Request
 from engine.run.limits import Limit
-from engine.run.request import OUT_OF_MEMORY, Request
 
 _POLL_SECONDS = 0.2
 _LAST_WORDS = 4000  # characters
@@ -59,7 +59,7 @@ def _run(work: Work, request: Request) -> tuple[int, int]:
     """Return the exit code of the attempt's process, and its highest resident memory in bytes."""
     with request.errors.open("wb") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "engine.run.stepping", str(request.file)],
+            [sys.executable, "-P", "-m", "engine.run.fit.stepping", str(request.file)],
             stdin=subprocess.DEVNULL,
             stdout=errors,
             stderr=errors,

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from engine.base import machine
-from engine.base.gpu import Gpu, best, seen
+from engine.base.hardware import machine
+from engine.base.hardware.gpu import Gpu, best, seen
 
 MIB = 1 << 20
 
@@ -257,7 +257,8 @@ def test_reading_the_box_is_fast():
 
 def test_reading_the_box_loads_nothing_heavy():
     code = (
-        "import sys\nfrom engine.base import machine, doctor\nmachine.read()\n"
+        "import sys\nfrom engine.base.doctor import box\n"
+        "from engine.base.hardware import machine\nmachine.read()\n"
         "print(sorted({'torch', 'numpy', 'transformers', 'yaml.cyaml'} & set(sys.modules)))"
     )
     done = subprocess.run(

@@ -15,8 +15,8 @@ from typing import Any
 
 import psutil
 
-from engine.base import driver, ram
-from engine.base.gpu import Gpu, Program, Unusable
+from engine.base.hardware import driver, ram
+from engine.base.hardware.gpu import Gpu, Program, Unusable
 
 # The oldest GPUs that any build of torch 2.13 has kernels for (its CUDA support matrix).
 OLDEST = (5, 0)

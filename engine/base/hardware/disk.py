@@ -11,8 +11,8 @@ from pathlib import Path
 
 import psutil
 
-from engine.base import mounts
 from engine.base.errors import TunesmithError
+from engine.base.hardware import mounts
 
 # Types of network file systems, as the kernel or FUSE names them; 9p is also WSL's view of Windows.
 _NETWORK = frozenset(

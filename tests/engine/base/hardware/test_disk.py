@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from engine.base import disk
 from engine.base.errors import TunesmithError
+from engine.base.hardware import disk
 
 MOUNTS = (
     "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"
@@ -66,7 +66,7 @@ def test_the_speed_is_measured_within_a_second_and_leaves_nothing(tmp_path):
 
 def test_a_full_disk_is_told_and_left_clean(tmp_path):
     code = (
-        "import resource, signal, sys\nfrom pathlib import Path\nfrom engine.base import disk\n"
+        "import resource, signal, sys\nfrom pathlib import Path\nfrom engine.base.hardware import disk\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (5_500_000, 5_500_000))\n"
         "try:\n    disk.write_speed(Path(sys.argv[1]))\n"

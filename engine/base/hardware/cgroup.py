@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.base import mounts
+from engine.base.hardware import mounts
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""What is wrong with this box or installation, with the command that mends it."""

@@ -1,0 +1,1 @@
+"""What this box is: GPUs, CPU, memory and disk, each fact with how it may fail. Loads no torch."""
