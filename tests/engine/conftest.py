@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-NVML = Path(__file__).parent / "base" / "nvml"
+NVML = Path(__file__).parent / "base" / "hardware" / "nvml"
 
 
 @pytest.fixture(scope="session")
