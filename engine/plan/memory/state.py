@@ -67,7 +67,8 @@ def state(dimensions: Dimensions, setup: Setup, *, experts_quantised: bool = Fal
 def _copied(dimensions: Dimensions, setup: Setup) -> int:
     if not setup.mixed or setup.gradient_checkpointing:
         return 0
-    return dimensions.expert_parameters + (0 if setup.nf4 else dimensions.linear_parameters)
+    head = dimensions.vocab * dimensions.hidden
+    return head + dimensions.expert_parameters + (0 if setup.nf4 else dimensions.linear_parameters)
 
 
 def _weights(dimensions: Dimensions, setup: Setup, experts_quantised: bool) -> int:
