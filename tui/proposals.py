@@ -114,11 +114,18 @@ def _known(files: Sequence[Path]) -> tuple[_Known, ...]:
 
 
 def labels(found: Sample, key: str) -> tuple[str, ...]:
-    """Return the labels of a field in order of the alphabet; empty when it holds free values."""
+    """Return the labels of a field in order of the alphabet; empty when it holds free values.
+
+    Of spellings that differ in case and blanks only, the most frequent one is the label.
+    """
     values = [value for value in found.values.get(key, ()) if value not in (None, "")]
-    texts = [value for value in values if isinstance(value, str)]
-    few = 2 <= len(texts) <= _LABELS and len(texts) * 5 <= found.rows
-    return tuple(sorted(texts)) if few and len(texts) == len(values) else ()
+    texts = [value.strip() for value in values if isinstance(value, str)]
+    spelled: dict[str, str] = {}
+    for text in texts:
+        spelled.setdefault(text.casefold(), text)
+    few = 2 <= len(spelled) <= _LABELS and len(texts) * 5 <= found.rows
+    plain = len(texts) == len(values) and not any("," in text for text in texts)
+    return tuple(sorted(spelled.values())) if few and plain else ()
 
 
 def instruction(found: Sample, fields: Sequence[str]) -> str:

@@ -202,3 +202,14 @@ def test_the_manual_lists_every_answer_with_its_fixed_default():
     nowhere = steps.complete({}, paths.recipes() / "demo" / "nowhere")
     for key in ("test", "validation", "seed", "pii", "target"):
         assert listed[key].strip("`") == nowhere[key]
+
+
+def test_labels_in_several_spellings_are_one_label(folder):
+    kinds = ("praise", "complaint", "question")
+    rows = [{"prompt": f"m{at}", "completion": kinds[at % 3]} for at in range(60)]
+    rows += [{"prompt": "n1", "completion": "Praise"}, {"prompt": "n2", "completion": "complaint "}]
+    (folder / "tickets.jsonl").unlink()
+    write(folder / "reviews.jsonl", rows)
+    answers = steps.complete({}, folder)
+    assert answers["labels"] == "complaint, praise, question"
+    assert steps.faults(answers, folder) == {}

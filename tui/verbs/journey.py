@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import time
 from pathlib import Path
@@ -63,7 +64,8 @@ def init_verb(folder: Path, answers: Path | None, as_json: bool) -> None:
     if as_json:
         output.emit({"path": str(path)})
     else:
-        output.say(f"  {path} is written. Next: cd {folder} && tunesmith data build")
+        there = "" if path.parent == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
+        output.say(f"  {path} is written. Next: {there}tunesmith data build")
 
 
 class Journey:
