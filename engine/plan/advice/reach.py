@@ -9,7 +9,6 @@ from itertools import islice
 from pathlib import Path
 
 from engine.base.project import Objective
-from engine.data.alike.normalise import normalise, words
 from engine.data.rows import Row, from_json
 
 _READ = {"train": 5_000, "validation": 500}  # rows; enough, and read in a tenth of a second
@@ -66,4 +65,6 @@ def _some(lines: Iterable[str], most: int) -> Iterator[str]:
 
 
 def _words(*texts: str) -> set[str]:
+    from engine.data.alike.normalise import normalise, words
+
     return {word for text in texts for word in words(normalise(text))}
