@@ -108,3 +108,20 @@ def test_predictions_are_compared_with_what_happened(journey):
     )
     assert {row["quantity"] for row in rows} == {"peak_bytes", "seconds"}
     assert all(row["predicted"] > 0 and row["measured"] > 0 for row in rows)
+
+
+@pytest.mark.slow
+def test_a_whole_model_goes_the_same_way_and_its_files_are_proved_too(demo_project, cli):
+    short = ("--set", "max_steps=8", "--set", "learning_rate=1e-5")
+    for verb in (
+        ("data", "build"),
+        ("train", "--recipe", "sft-full", *short, "--watch", "--only"),
+        ("eval", "1", "--accept", "8 steps"),
+        ("export", "1", "--to", "F16,Q8_0", "--accept", "8 steps"),
+    ):
+        cli("--workspace", ".", *verb, cwd=demo_project)
+    shown = json.loads(cli("--workspace", ".", "show", "1", "--json", cwd=demo_project))
+    made = {artifact["kind"]: artifact for artifact in shown["artifacts"]}
+    assert {"model", "merged", "gguf:F16", "gguf:Q8_0"} == set(made)
+    assert made["gguf:F16"]["parity"]["token_agreement"] >= 0.99
+    assert (demo_project / "runs" / "1" / "model" / "model.safetensors").is_file()

@@ -65,6 +65,11 @@ def path(run_dir: Path) -> Path | None:
     return next((folder for folder in found if folder.is_dir()), None)
 
 
+def is_adapter(trained: Path) -> bool:
+    """Say whether a folder holds an adapter, and not a whole model."""
+    return (trained / _ADAPTER_FILES[1]).is_file()
+
+
 def _copy(source: Path, patterns: tuple[str, ...], target: Path) -> None:
     for pattern in patterns:
         for file in source.glob(pattern):

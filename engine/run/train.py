@@ -149,12 +149,6 @@ def _finish(work: Work, run: Row, plan: Plan, last: Checkpoint, *, startup: floa
             "ended": time.time(),
         },
     )
-    if plan.tuning == "full":
-        work.log(
-            f"The whole model is in {last.path.parent.parent / result.MODEL}; evaluation and "
-            "export read adapters only so far.",
-            "warning",
-        )
     work.log(f"trained {last.step} steps, {totals.tokens} tokens, in {totals.seconds:.0f} s")
 
 

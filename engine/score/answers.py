@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from engine.base.hardware import machine
 from engine.base.model import locate
 from engine.data.chat.template import ChatTemplate
+from engine.run import result
 from engine.score import shared
 
 _MOST_ROWS = 96
@@ -32,14 +33,14 @@ class Generator:
 
     Args:
         model: A name that `engine.base.model.locate` understands.
-        adapter: The folder of a PEFT adapter to put on it.
+        trained: The folder of a PEFT adapter to put on it, or of the whole model it became.
     """
 
-    def __init__(self, model: str, adapter: Path | None = None) -> None:
+    def __init__(self, model: str, trained: Path | None = None) -> None:
         folder = locate(model)
         box = machine.read()
         self.template = ChatTemplate.load(folder)
-        self._model: Any = _load(folder, adapter, box).to("cuda:0" if box.gpus else "cpu")
+        self._model: Any = _load(folder, trained, box).to("cuda:0" if box.gpus else "cpu")
         self._stops = _stops(self._model, self.template)
         self._model.eval()
 
@@ -141,18 +142,18 @@ class Generator:
         return None
 
 
-def _load(folder: Path, adapter: Path | None, box: machine.Machine) -> Any:
+def _load(folder: Path, trained: Path | None, box: machine.Machine) -> Any:
     """Return the model; an adapter is merged in float32, so that it is as fast as its base."""
     import torch
     from transformers import AutoModelForCausalLM
 
     dtype = torch.bfloat16 if _in_bf16(box) else torch.float32
-    if adapter is None:
-        return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+    if trained is None or not result.is_adapter(trained):
+        return AutoModelForCausalLM.from_pretrained(trained or folder, dtype=dtype)
     from peft import PeftModel
 
     base = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    return PeftModel.from_pretrained(base, adapter).merge_and_unload().to(dtype)
+    return PeftModel.from_pretrained(base, trained).merge_and_unload().to(dtype)
 
 
 def _in_bf16(box: machine.Machine) -> bool:

@@ -9,6 +9,7 @@ from engine.base.errors import UsageError
 from engine.base.work import Work
 from engine.data import dataset
 from engine.data.dataset import Split
+from engine.run import result
 from engine.score import records, verdict
 from engine.score.scoring import Part, Scoring, Subject
 
@@ -28,15 +29,15 @@ def evaluate(work: Work) -> None:
             the gate says no.
 
     Raises:
-        UsageError: There is no such run, it has no adapter yet, or no row was held out.
+        UsageError: There is no such run, its training has not ended, or no row was held out.
         GateError: The tuned model is not better than the prompted base, or its form is not right.
     """
     run = work.store.row("SELECT * FROM runs WHERE id = ?", (work.args["run_id"],))
     if run is None:
         raise UsageError(f"There is no run {work.args['run_id']}.", "See `tunesmith runs`.")
-    if not (work.store.workspace / run["path"] / "adapter").is_dir():
+    if result.path(work.store.workspace / run["path"]) is None:
         raise UsageError(
-            f"Run {run['id']} has no adapter yet.", "Let its training end first.", run["path"]
+            f"Run {run['id']} has trained nothing yet.", "Let its training end first.", run["path"]
         )
     scoring = Scoring(work, dataset.load(work.store, run["dataset_id"]), run["model"], run)
     splits = [split for split in _SPLITS if scoring.rows(split)]

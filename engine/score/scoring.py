@@ -19,6 +19,7 @@ from engine.data.chat.template import ChatTemplate
 from engine.data.dataset import Dataset, Split
 from engine.data.rows import Row
 from engine.plan.advice import FOUND, IF_FOUND
+from engine.run import result
 from engine.score.answers import Answer, Generator, shared_start
 from engine.score.documents import files
 from engine.score.metrics import EXACT, VALID, lost, measure, measure_all
@@ -88,7 +89,7 @@ class Scoring:
         for adapted in (False, True):
             subjects = dict.fromkeys(name for name, _ in missing if (name == "tuned") == adapted)
             if subjects:
-                generator = Generator(self._model, self._adapter() if adapted else None)
+                generator = Generator(self._model, self._trained() if adapted else None)
             for subject in subjects:
                 splits = [split for name, split in missing if name == subject]
                 found |= self._score(generator, subject, splits)
@@ -281,6 +282,6 @@ class Scoring:
         longest = max((len(self._template.encode(answer)) for answer in answers), default=0)
         return math.ceil(1.25 * longest) + 4
 
-    def _adapter(self) -> Path:
+    def _trained(self) -> Path | None:
         assert self._run is not None
-        return self._work.store.workspace / str(self._run["path"]) / "adapter"
+        return result.path(self._work.store.workspace / str(self._run["path"]))

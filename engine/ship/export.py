@@ -18,7 +18,7 @@ from engine.base.project import Objective
 from engine.base.work import Work
 from engine.data import dataset
 from engine.data.chat.template import ChatTemplate
-from engine.run import launch
+from engine.run import launch, result
 from engine.ship import converter, gguf, merge, parity, reading, records, report
 from engine.ship.reading import Question, Reading
 from engine.ship.runtime import Runtime
@@ -34,6 +34,7 @@ class Export:
         work: The job.
         run_id: The run.
         folder: The run's folder.
+        trained: What it trained, an adapter or a whole model.
         name: The run's name; its files are called after it.
         objective: The objective as it was when the training began.
         base: The base model's folder.
@@ -47,6 +48,7 @@ class Export:
     work: Work
     run_id: int
     folder: Path
+    trained: Path
     name: str
     objective: Objective
     base: Path
@@ -80,8 +82,8 @@ def export(work: Work) -> None:
 
     Raises:
         GateError: No file passed parity, and nobody accepted that; all is kept and recorded.
-        TunesmithError: The run has no adapter or no scores, the disk is too small, or the model
-            cannot become a GGUF.
+        TunesmithError: The run has trained nothing or has no scores, the disk is too small, or the
+            model cannot become a GGUF.
     """
     task = _prepare(work)
     task.missing = tuple(kind for kind in task.types if not _proved(task, kind))
@@ -98,9 +100,10 @@ def export(work: Work) -> None:
 def _prepare(work: Work) -> Export:
     run = launch.get(work.store, int(work.args["run_id"]))
     folder = launch.folder(work.store, run["id"])
-    if not (folder / "adapter" / "adapter_model.safetensors").is_file():
+    found = result.path(folder)
+    if found is None:
         raise UsageError(
-            f"Run {run['id']} has no adapter: its training did not end.",
+            f"Run {run['id']} has trained nothing yet: its training did not end.",
             f"See `tunesmith show {run['id']}`, and resume its job.",
             str(folder),
         )
@@ -111,6 +114,7 @@ def _prepare(work: Work) -> Export:
         work=work,
         run_id=run["id"],
         folder=folder,
+        trained=found,
         name=run["name"],
         objective=trained.objective,
         base=base,
@@ -154,7 +158,7 @@ def _f16(task: Export) -> Reading:
         task.step("reading F16")
         with Runtime(task.file("F16"), context=parity.context(task.asked)) as runtime:
             return parity.read(runtime, task.asked, task.work.check_stop)
-    adapter, merged = _merge(task)
+    trained, merged = _merge(task)
     task.step("converting to GGUF")
     out = task.file("F16")
     artifact = task.artifact(
@@ -168,22 +172,22 @@ def _f16(task: Export) -> Reading:
             check=task.work.check_stop,
         ),
     )
-    return _prove(task, "F16", artifact, adapter)
+    return _prove(task, "F16", artifact, trained)
 
 
 def _merge(task: Export) -> tuple[Reading, Path]:
-    """Read the adapter model, then merge it; return the reading and the merged model's folder."""
-    task.step("reading the adapter")
-    model = merge.load(task.base, task.folder / "adapter")
+    """Read what was trained, then merge it; return the reading and the merged model's folder."""
+    task.step("reading what was trained")
+    model = merge.load(task.base, task.trained)
     asked = task.asked[: parity.ADAPTER_ROWS]
-    adapter = reading.of_adapter(model, asked, task.work.check_stop)
+    trained = reading.of_adapter(model, asked, task.work.check_stop)
     task.step("merging")
-    task.artifact("adapter", task.folder / "adapter", lambda: None)
+    task.artifact(task.trained.name, task.trained, lambda: None)
     merged = task.folder / "export" / "merged"
     task.artifact(
         "merged", merged, lambda: merge.merge(model, task.base, task.template.eos_id, merged)
     )
-    return adapter, merged
+    return trained, merged
 
 
 def _quantised(task: Export, kind: str, original: Reading) -> None:

@@ -17,6 +17,7 @@ import psutil
 
 from engine.base.errors import TunesmithError
 from engine.base.files import atomic, size
+from engine.run import result
 
 _TOKENIZER = (
     "tokenizer.json",
@@ -33,8 +34,8 @@ _LARGEST_F16 = 65504.0
 _HEADROOM = 1.3  # what loading and computing take beside the weights
 
 
-def load(base: Path, adapter: Path) -> Any:
-    """Return the adapter model, not merged, for inference on this box's CPU.
+def load(base: Path, trained: Path) -> Any:
+    """Return what was trained, an adapter on its base not merged, for inference on this box's CPU.
 
     In float32 where the memory allows it, so that no rounding of ours hides what was trained; in
     bfloat16 otherwise.
@@ -50,21 +51,24 @@ def load(base: Path, adapter: Path) -> Any:
     logging.disable_progress_bar()
     parameters = sum(size(file) for file in base.glob("*.safetensors")) / 2
     fits = parameters * 4 * _HEADROOM < psutil.virtual_memory().available
+    whole = not result.is_adapter(trained)
     model = AutoModelForCausalLM.from_pretrained(
-        base, dtype=torch.float32 if fits else torch.bfloat16
+        trained if whole else base, dtype=torch.float32 if fits else torch.bfloat16
     )
+    if whole:
+        return model.eval()
     try:
-        return PeftModel.from_pretrained(model, adapter).eval()
+        return PeftModel.from_pretrained(model, trained).eval()
     except (RuntimeError, ValueError, KeyError) as error:
         raise TunesmithError(
             f"The adapter does not fit the base model ({str(error).splitlines()[0]}).",
             "Use the base model that it was trained on.",
-            str(adapter),
+            str(trained),
         ) from error
 
 
 def merge(model: Any, base: Path, eos_id: int, out: Path) -> None:
-    """Merge the adapter into the model and save the whole folder in one step.
+    """Merge an adapter into the model and save the whole folder in one step.
 
     The tokenizer's files are the base model's, byte for byte: one that was saved anew can hash
     differently, and llama.cpp then no longer knows it.
@@ -77,7 +81,7 @@ def merge(model: Any, base: Path, eos_id: int, out: Path) -> None:
     """
     import torch
 
-    merged = model.merge_and_unload()
+    merged = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
     wide = next(merged.parameters()).dtype == torch.float32
     if wide and max(float(p.abs().max()) for p in merged.parameters()) < _LARGEST_F16:
         merged = merged.half()
