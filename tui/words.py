@@ -101,3 +101,10 @@ def figure(value: float) -> str:
 def share(part: float, whole: float) -> float:
     """Return part of whole from 0 to 1; 0 when the whole is not known yet."""
     return min(1.0, max(0.0, part / whole)) if whole > 0 else 0.0
+
+
+def plain(value: object) -> str:
+    """Return a setting's value for people: `yes`, `0.001`, `1200`."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,g}" if isinstance(value, float) else str(value)

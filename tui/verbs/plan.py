@@ -10,7 +10,7 @@ import click
 
 from engine.base import jobs
 from engine.base.errors import UsageError
-from tui import output
+from tui import output, words
 from tui.verbs.jobs import follow
 from tui.verbs.options import Place, as_json, project_option, settings_option
 
@@ -206,7 +206,7 @@ def print_plan(plan: Any, *, brief: bool = False) -> None:
     """Write a plan for people: its values with their reasons, and its predictions."""
     output.say(f"  plan {plan.id}: {plan.recipe} on {plan.model}, {plan.device}")
     shown = [
-        (key, str(item.value), item.why)
+        (key, words.plain(item.value), item.why)
         for key, item in plan.values.items()
         if not brief or key in {"lora_rank", "learning_rate", "epochs", "micro_batch", "steps"}
     ]

@@ -19,7 +19,7 @@ from tui.steps import STEPS
 from tui.widgets.canvas import Line, Part
 from tui.widgets.intervals import Measured, compared
 from tui.widgets.page import keyed, titled, verdict, wrapped
-from tui.words import duration, fit, literal, size, state, tone
+from tui.words import duration, fit, literal, plain, size, state, tone
 
 Lines = list[Line]
 _SUBJECTS = {
@@ -91,7 +91,7 @@ def plan(look: Look, folder: Path, width: int) -> Lines:
     first = [key for key in _BRIEF if key in found.values]
     for key in (*first, *(key for key in found.values if key not in first)):
         value = found.values[key]
-        head: Line = [(f"{key:<23}", ""), (f"{_plain(value.value):<13}", "strong")]
+        head: Line = [(f"{key:<23}", ""), (f"{plain(value.value):<13}", "strong")]
         if width < _BESIDE:  # the reason stands below
             lines += [head, *wrapped(literal(value.why), width, "quiet", first=[("  ", "")])]
         else:
@@ -267,12 +267,6 @@ def _fault(look: Look, width: int) -> Lines:
 
 def _shell(command: str, width: int) -> Lines:
     return wrapped(literal(command), width, "quiet", first=[("$ ", "faint")])
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:,g}" if isinstance(value, float) else str(value)
 
 
 DRAWN: Mapping[str, Callable[[Look, Path, int], Lines]] = {
