@@ -88,6 +88,17 @@ class Plan:
         """Whether the base's format or the optimizer is one of bitsandbytes."""
         return self.quantised or "8bit" in self["optimizer"]
 
+    @property
+    def peak_error(self) -> float:
+        """By what share the predicted peak is likely off at most."""
+        return memory.EXPECTED_ERROR["cpu" if self.device == "cpu" else "gpu"]
+
+    @property
+    def seconds_error(self) -> float:
+        """By what share the predicted time is likely off at most."""
+        measured = self.values["tokens_per_second"].why.startswith("Measured")
+        return cost.RECORD_ERROR if measured else cost.PRIOR_ERROR
+
     def __getitem__(self, key: str) -> Any:
         """Return the plain value of a setting."""
         return self.values[key].value

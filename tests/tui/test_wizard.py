@@ -237,7 +237,7 @@ async def test_the_keyboard_leads_to_a_submitted_training(
 
 def test_the_plan_shows_what_the_fit_gate_tried_and_measured(records):
     loaded = plans.load(records.store, records.plan_id)
-    plan = replace(loaded, values={"steps": Value(10, "Few rows.")})
+    plan = replace(loaded, values={"tokens_per_second": Value(400.0, "Measured.")})
     attempts = (
         {"change": "", "result": "out of memory", "peak_bytes": 9e9},
         {"change": "micro_batch=1", "result": "fits", "peak_bytes": 4.1e9},

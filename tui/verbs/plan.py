@@ -212,7 +212,8 @@ def print_plan(plan: Any, *, brief: bool = False) -> None:
     ]
     output.table(("setting", "value", "why"), [(f"  {k}", v, w) for k, v, w in shown])
     output.say(
-        f"  predicted: {output.duration(plan.seconds)}, {plan.joules / 3600:.1f} Wh, "
-        f"{output.amount(plan.peak_bytes)} of memory, {output.amount(plan.disk_bytes)} of disk"
+        f"  predicted: {output.duration(plan.seconds)} (give or take {plan.seconds_error:.0%}), "
+        f"{output.amount(plan.peak_bytes)} of memory (give or take {plan.peak_error:.0%}), "
+        f"{plan.joules / 3600:.1f} Wh, {output.amount(plan.disk_bytes)} of disk"
     )
     output.gate(plan.gate.result, "fit", plan.gate.reasons)

@@ -184,11 +184,15 @@ def costs(found: Plan, width: int) -> Lines:
     return [
         *keyed("model", literal(found.model), width, tone="strong"),
         *keyed("recipe", f"{found.recipe}, on {found.device}", width),
-        *keyed("takes", f"{duration(found.seconds)}, {found['steps']:,} steps", width),
-        *keyed("memory", f"{size(found.peak_bytes)} at its peak", width),
+        *keyed("takes", f"{duration(found.seconds)} ({_off(found.seconds_error)})", width),
+        *keyed("memory", f"{size(found.peak_bytes)} at its peak ({_off(found.peak_error)})", width),
         *keyed("disk", f"{size(found.disk_bytes)} with checkpoints and exports", width),
         *keyed("energy", f"{found.joules / 3600:.1f} Wh", width),
     ]
+
+
+def _off(error: float) -> str:
+    return f"give or take {error:.0%}"
 
 
 def _job(job: Row | None, width: int, about: str) -> Lines:
