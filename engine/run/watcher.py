@@ -14,7 +14,8 @@ from transformers import TrainerCallback
 
 from engine.base.errors import TunesmithError
 from engine.base.work import Work
-from engine.run import checkpoints, memory
+from engine.run import checkpoints, memory, metrics
+from engine.run.alarms import Alarms
 from engine.run.checkpoints import Totals
 from engine.run.metrics import Recorder
 
@@ -79,6 +80,7 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
         self._began = self._mark = time.monotonic()
         self._first = state.global_step
         self._counted = 0
+        self._alarms = self._known(state.max_steps)
         self._work.store.update("runs", self._run_id, {"steps": state.max_steps})
 
     def on_step_end(self, _args: Any, _state: Any, control: Any, **_: Any) -> Any:
@@ -111,6 +113,7 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
         }
         values |= {name: logs[key] for key, name in _EXTRA.items() if key in logs}
         self._recorder.add(step, values)
+        self._say(self._alarms.trained(step, logs["loss"]))
         self._mark, self._counted = now, self.tokens
         state.log_history.clear()  # the store has it; every checkpoint would carry all of it
         if self._recorder.due or control.should_evaluate or control.should_save:
@@ -127,6 +130,7 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
         self._recorder.add(state.global_step, {"validation_loss": loss})
         self._recorder.flush()
         self._work.log(f"step {state.global_step}: validation loss {loss:.4f}")
+        self._say(self._alarms.validated(state.global_step, loss))
         self._mark = time.monotonic()
 
     def on_save(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
@@ -141,6 +145,24 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
             if not self.stopped:
                 self._work.answered()
         self._mark = time.monotonic()
+
+    def _known(self, steps: int) -> Alarms:
+        """The alarms of this run, which know the points from before a resume."""
+        alarms = Alarms(steps)
+        before = (
+            [
+                (point.step, point.value)
+                for point in metrics.tail(self._work.store, self._run_id, name, 0)
+                if point.value is not None
+            ]
+            for name in ("loss", "validation_loss")
+        )
+        alarms.seen(*before)
+        return alarms
+
+    def _say(self, alarms: list[str]) -> None:
+        for text in alarms:
+            self._work.log(text, "warning")
 
     def flush(self, step: int, steps: int) -> None:
         """Write the points taken so far, and how far the run is."""
