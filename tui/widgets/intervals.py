@@ -19,7 +19,7 @@ class Measured:
 
     Attributes:
         name: What it is.
-        value: Its share of exact answers, 0 to 1.
+        value: Its score by the primary metric, 0 to 1.
         low: The lower end of the 95 % interval.
         high: The upper end.
         valid: Its share of answers in the right form; None where there is no form.
@@ -102,7 +102,7 @@ def compared(
         labelled: Whether the scale is labelled below.
     """
     scale = max(12, min(100, width - _NAME - _FIGURES))
-    heads = f"{'exact':>8} {'95 %':>7} {'valid':>6}"
+    heads = f"{'score':>8} {'95 %':>7} {'valid':>6}"
     return [
         [(fit(title, _NAME + scale), "strong"), (heads, "quiet")],
         *(_measured(one, scale, threshold) for one in measured),

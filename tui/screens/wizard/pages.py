@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from engine.base.jobs import OPEN
+from engine.base.objectives import metrics
 from engine.base.paths import PROJECT_NAME
 from engine.base.project import Objective
 from engine.base.store import Row
@@ -91,7 +92,7 @@ def plan(look: Look, folder: Path, width: int) -> Lines:
     first = [key for key in _BRIEF if key in found.values]
     for key in (*first, *(key for key in found.values if key not in first)):
         value = found.values[key]
-        head: Line = [(f"{key:<23}", ""), (f"{plain(value.value):<13}", "strong")]
+        head: Line = [(f"{key:<23}", ""), (f"{plain(value.value):<18}", "strong")]
         if width < _BESIDE:  # the reason stands below
             lines += [head, *wrapped(literal(value.why), width, "quiet", first=[("  ", "")])]
         else:
@@ -260,7 +261,8 @@ def _scores(trial: Mapping[str, Mapping[str, Score]], width: int, objective: Obj
         for subject, scores in trial.items()
         if metric in scores
     ]
-    lines = compared(measured, width, objective.threshold)
+    title = f"{metrics()[metric].title}, validation rows"
+    lines = compared(measured, width, objective.threshold, title=title)
     lines.append([(f"┊ your threshold: {100 * objective.threshold:.0f} %", "quiet")])
     return lines
 
