@@ -57,6 +57,7 @@ def main() -> int:
     arguments.add_argument("--to", dest="last", type=int, default=20)
     arguments.add_argument("--limit", type=float, default=2.5, help="GB")
     arguments.add_argument("--kind", choices=KINDS, default="data")
+    arguments.add_argument("--steps", type=int, default=12, help="of a training in `memory`")
     arguments.add_argument("--model", default="", help="train this one in all of `time`")
     options = arguments.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
@@ -66,7 +67,7 @@ def main() -> int:
         limit = int(options.limit * 1e9)
         resource.setrlimit(KINDS[options.kind], (limit, limit))
     for number in range(options.first, options.last):
-        config = (drawn if options.what == "memory" else timed)(number)
+        config = drawn(number, options.steps) if options.what == "memory" else timed(number)
         if options.model:
             config["model"] = options.model
         result = one(options.folder, f"{options.what}-{number}", config)
@@ -76,7 +77,7 @@ def main() -> int:
     return 0
 
 
-def drawn(number: int) -> dict[str, Any]:
+def drawn(number: int, steps: int) -> dict[str, Any]:
     """Return a random configuration for `memory`."""
     chance = random.Random(f"memory {number}")
     recipe = chance.choice(SHORT)
@@ -91,10 +92,10 @@ def drawn(number: int) -> dict[str, Any]:
             "micro_batch": chance.choice((2, 4, 8, 16)),
             "accumulation": chance.choice((1, 2)),
             "gradient_checkpointing": chance.random() < 0.25,
-            "max_steps": 12,
+            "max_steps": steps,
             "max_length": length + 64,
-            "validate_every": 6,
-            "checkpoint_every": 6,
+            "validate_every": max(1, steps // 2),
+            "checkpoint_every": max(1, steps // 2),
             **(
                 {}
                 if full
