@@ -126,6 +126,11 @@ class Dimensions:
         """Parameters that one token uses: all but the experts it is not routed to."""
         return self.parameters - sum(block.idle for block in self.blocks)
 
+    def linear_adapter_parameters(self, rank: int) -> int:
+        """Return the parameters of a LoRA adapter on the linear maps, and on no experts."""
+        blocks = (*self.blocks, *self.beside)
+        return rank * sum(block.layers * sum(a + b for a, b in block.linears) for block in blocks)
+
     def adapter_parameters(self, rank: int) -> int:
         """Return the parameters of a LoRA adapter as PEFT makes it for "all-linear"."""
         return rank * sum(block.adapter for block in (*self.blocks, *self.beside))

@@ -89,10 +89,10 @@ def trained_parameters(dimensions: Dimensions, setup: Setup) -> int:
     """Return how many parameters the optimizer moves."""
     if not setup.lora:
         return dimensions.parameters
-    whole = dimensions.adapter_parameters(setup.rank)
     tables = dimensions.embedding_parameters if setup.embeddings else 0
     if setup.targets == ALL_LINEAR:
-        return whole + tables
+        return dimensions.adapter_parameters(setup.rank) + tables
+    whole = dimensions.linear_adapter_parameters(setup.rank)
     names = [name.strip() for name in setup.targets.split(",")]
     linears = dimensions.linears
     if len(linears) != len(_NAMES):
