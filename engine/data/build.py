@@ -29,7 +29,7 @@ from engine.data.load.hub import located
 from engine.data.publish import identity, publish
 from engine.data.rows import Row
 from engine.data.spec import Draft
-from engine.data.subject import content, semantic
+from engine.data.subject import content, form, semantic
 from engine.data.subject.language import language
 
 _STEPS = 15  # with those of the search for duplicates
@@ -54,6 +54,7 @@ def build(work: Work) -> None:
     cleaned = clean(inputs, step)
     step("looking at languages and subjects")
     content.inspect(cleaned, data.languages)
+    form.inspect(cleaned, work.project.objective)
     if data.semantic:
         step("looking for rephrasings")
         semantic.inspect(cleaned, step.note)

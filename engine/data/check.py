@@ -183,6 +183,7 @@ _DROPPED = (
 )
 _FLAGGED = (
     ("answer in prompt", "can be answered by copying from the prompt"),
+    ("form", "have answers in another form than the objective's"),
     ("language", "are in another language than the project names"),
     ("toxic", "hold words that may offend"),
     ("semantic leak", "may rephrase a golden row"),

@@ -57,6 +57,7 @@ KINDS = {
     "semantic leak": "Rows that may rephrase a golden row",
     "semantic match": "Rows that may rephrase another",
     "answer in prompt": "Answers that stand whole in their prompt",
+    "form": "Answers in another form than the objective's",
     "language": "Rows in a language that was not asked for",
     "toxic": "Rows with words that may offend",
     "sensitive": "Rows about a sensitive subject",

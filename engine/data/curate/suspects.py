@@ -16,7 +16,7 @@ from engine.data.private import masking
 from engine.data.rows import Row, from_json
 
 KINDS = (
-    "disputed", "conflict", "leak", "semantic leak", "secret", "fixed", "too long", "toxic",
+    "disputed", "conflict", "leak", "semantic leak", "secret", "fixed", "too long", "form", "toxic",
     "answer in prompt", "sensitive", "pii", "language", "semantic match", "near duplicate",
     "edited", "rejected",
 )  # fmt: skip

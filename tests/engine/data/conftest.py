@@ -153,7 +153,9 @@ def make_work(tmp_path: Path, tiny_model: Path) -> Callable[..., Work]:
         project.save(
             Project(
                 name=name,
-                objective=Objective(instruction="Say the intent.", prompt="Say the intent."),
+                objective=Objective(
+                    instruction="Say the intent.", prompt="Say the intent.", output="text"
+                ),
                 data=settings,
                 base_model=str(tiny_model),
             ),
