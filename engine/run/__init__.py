@@ -1,1 +1,1 @@
-"""From a plan to a trained adapter."""
+"""From a plan to what it trains: an adapter, or a whole model."""

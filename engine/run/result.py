@@ -18,10 +18,13 @@ _MODEL_FILES = (
     "generation_config.json",
 )
 _TOKENIZER_FILES = (
-    "tokenizer*",
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
-    "chat_template*",
+    "chat_template.jinja",
+    "chat_template.json",
     "vocab.json",
     "merges.txt",
 )
@@ -46,7 +49,7 @@ def keep(plan: Plan, checkpoint: Path, base: Path, run_dir: Path) -> str:
         with files.atomic(run_dir / MODEL) as folder:
             folder.mkdir()
             _copy(checkpoint, _MODEL_FILES, folder)
-            _copy(base, _TOKENIZER_FILES, folder)
+            copy_tokenizer(base, folder)
         return files.sha256(run_dir / MODEL)
     with files.atomic(run_dir / ADAPTER) as folder:
         folder.mkdir()
@@ -68,6 +71,11 @@ def path(run_dir: Path) -> Path | None:
 def is_adapter(trained: Path) -> bool:
     """Say whether a folder holds an adapter, and not a whole model."""
     return (trained / _ADAPTER_FILES[1]).is_file()
+
+
+def copy_tokenizer(base: Path, target: Path) -> None:
+    """Copy the tokenizer's files of a model folder, and none that may hold code."""
+    _copy(base, _TOKENIZER_FILES, target)
 
 
 def _copy(source: Path, patterns: tuple[str, ...], target: Path) -> None:

@@ -180,7 +180,7 @@ def _merge(task: Export) -> tuple[Reading, Path]:
     task.step("reading what was trained")
     model = merge.load(task.base, task.trained)
     asked = task.asked[: parity.ADAPTER_ROWS]
-    trained = reading.of_adapter(model, asked, task.work.check_stop)
+    trained = reading.of_trained(model, asked, task.work.check_stop)
     task.step("merging")
     task.artifact(task.trained.name, task.trained, lambda: None)
     merged = task.folder / "export" / "merged"

@@ -9,7 +9,6 @@ merged weights are saved as bfloat16.
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +18,6 @@ from engine.base.errors import TunesmithError
 from engine.base.files import atomic, size
 from engine.run import result
 
-_TOKENIZER = (
-    "tokenizer.json",
-    "tokenizer.model",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "chat_template.jinja",
-    "chat_template.json",
-    "vocab.json",
-    "merges.txt",
-)
 _LARGEST_F16 = 65504.0
 _HEADROOM = 1.3  # what loading and computing take beside the weights
 
@@ -91,9 +79,7 @@ def merge(model: Any, base: Path, eos_id: int, out: Path) -> None:
     merged.generation_config.eos_token_id = eos_id
     with atomic(out) as temporary:
         merged.save_pretrained(temporary)
-        for name in _TOKENIZER:
-            if (base / name).is_file():
-                shutil.copyfile(base / name, temporary / name)
+        result.copy_tokenizer(base, temporary)
         _drop_code(temporary / "config.json")
 
 

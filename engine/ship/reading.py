@@ -68,8 +68,8 @@ class Reading:
             self.chances.append(log_softmax(logits))
 
 
-def of_adapter(model: Any, questions: Sequence[Question], check: Callable[[], None]) -> Reading:
-    """Read the adapter model itself, through transformers.
+def of_trained(model: Any, questions: Sequence[Question], check: Callable[[], None]) -> Reading:
+    """Read what was trained, an adapter on its base or a whole model, through transformers.
 
     Args:
         model: The model, not merged.

@@ -68,7 +68,7 @@ def test_f16_says_what_the_unmerged_adapter_says(runtime, template, exported):
         answer = [*runtime.continued(prompt, 24), template.eos_id]
         asked.append(Question(text, "", prompt, answer, "", 1.0, text))
     model = merge.load(exported.base, exported.adapter)
-    reference = reading.of_adapter(model, asked, lambda: None)
+    reference = reading.of_trained(model, asked, lambda: None)
     own = reading.of_file(runtime, asked, 40, lambda: None)
     share, tokens = agreement(own, reference)
     assert tokens == sum(len(question.answer) for question in asked)
