@@ -159,3 +159,13 @@ ON_BY_DEFAULT: Mapping[str, frozenset[str]] = {
 ADAPTS_EXPERTS = frozenset(
     {"deepseek_v3", "glm4_moe", "mixtral", "olmoe", "qwen3_moe", "qwen3_next"}
 )
+
+
+def carries_state(kind: str) -> bool:
+    """Say whether something beside attention connects tokens, or may: rows then stay apart.
+
+    Args:
+        kind: `model_type` of a config.json.
+    """
+    style = STYLES.get(kind)
+    return style is None or style.mixer not in ("", "latent")

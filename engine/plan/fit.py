@@ -22,6 +22,8 @@ _KTO_LEAST = 2  # TRL refuses a KTO micro-batch of 1
 # What a change costs. Recomputing: torchtune measured 21 % on a GPU; a CPU is bound by operations,
 # three passes in place of two. Four bits: 5 to 22 % on GPUs (facts 3.5).
 _COSTS = {
+    ("micro_tokens", "cpu"): "The same step in smaller pieces costs next to no speed on a CPU.",
+    ("micro_tokens", "gpu"): "The same step in smaller pieces is slightly slower.",
     ("micro_batch", "cpu"): "The same step in smaller parts costs next to no speed on a CPU.",
     ("micro_batch", "gpu"): "The same step in smaller parts is slightly slower.",
     ("gradient_checkpointing", "cpu"): "Recomputing layers makes it about a third slower.",
@@ -72,8 +74,8 @@ def bend(
 ) -> dict[str, Value]:
     """Return the values with the smallest change that fits the memory, each with what it costs.
 
-    The effective batch is kept: smaller micro-batches, more of them per step; recomputed layers
-    where that is not enough; last, for an adapter, a base in four bits.
+    The effective batch is kept: fewer tokens or rows at the same time; recomputed layers where that
+    is not enough; last, for an adapter, a base in four bits.
 
     Args:
         values: Every setting.
@@ -144,7 +146,7 @@ def lighter(
         fixed: The settings that someone chose and that stay.
         demand: What the settings ask memory for.
     """
-    splits = [{}] if fixed & {"micro_batch", "accumulation"} else list(_splits(settings, demand))
+    splits = [{}, *_splits(settings, fixed, demand)]
     yield from filter(None, _stages(settings, fixed, demand, splits))
     # on a CPU four bits save nothing: docs/memory.md
     free = demand.tuning == "lora" and demand.device.kind == "gpu" and "quantization" not in fixed
@@ -164,19 +166,30 @@ def _stages(
         yield from splits
         return
     busy = _GPU_BUSY_TOKENS if demand.device.kind == "gpu" else 1
-    length = Setup.of(settings, demand.trainer, demand.tuning).length
     for split in splits:
-        if not split or int(split["micro_batch"]) * length >= busy:
+        setup = Setup.of({**settings, **split}, demand.trainer, demand.tuning)
+        if not split or setup.tokens >= busy * setup.answers:
             yield split
     for split in splits:
         yield {**split, "gradient_checkpointing": True}
 
 
-def _splits(settings: Mapping[str, Scalar], demand: Demand) -> Iterator[dict[str, Scalar]]:
-    """The same effective batch in ever smaller micro-batches, the present one first."""
-    micro, accumulation = int(settings["micro_batch"]), int(settings["accumulation"])
+def _splits(
+    settings: Mapping[str, Scalar], fixed: frozenset[str], demand: Demand
+) -> Iterator[dict[str, Scalar]]:
+    """The same effective batch in ever smaller parts: fewer tokens at a time, else fewer rows."""
+    budget, micro = int(settings.get("micro_tokens", 0)), int(settings["micro_batch"])
+    setup = Setup.of(settings, demand.trainer, demand.tuning)
+    if budget and "micro_tokens" not in fixed:
+        budget = min(budget, micro * setup.length)
+        while budget > setup.length:
+            budget = max(budget // 2, setup.length)
+            yield {"micro_tokens": budget}
+        return
+    if fixed & {"micro_batch", "accumulation"}:
+        return
+    accumulation = int(settings["accumulation"])
     least = _KTO_LEAST if demand.trainer == "kto" else 1
-    yield {}
     while micro > least and micro % 2 == 0:
         micro, accumulation = micro // 2, accumulation * 2
         yield {"micro_batch": micro, "accumulation": accumulation}

@@ -72,6 +72,16 @@ SETTINGS: Mapping[str, Setting] = {
     "max_steps": Setting(int, 0, 10**9),
     "micro_batch": Setting(int, 1, 4096),
     "accumulation": Setting(int, 1, 4096),
+    "micro_tokens": Setting(
+        int,
+        0,
+        10**7,
+        trainers=("sft", "cpt", "dpo"),
+        absent="its loss compares rows with each other",
+    ),
+    "packing": Setting(
+        bool, trainers=("sft",), absent="only rows with one right answer are laid end to end"
+    ),
     "max_length": Setting(int, 16, 10**6),
     "beta": Setting(float, 1e-4, 100, trainers=_PREFERENCE, absent=_NO_PREFERENCE),
     "desirable_weight": Setting(float, 0, 1000, trainers=("kto",), absent=_NO_KTO),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from engine.base.errors import UsageError
 from engine.base.project import Project
 from engine.base.store import Row
 from engine.plan import fit, recipe
+from engine.plan.architectures import carries_state
 from engine.plan.device import Device
 from engine.plan.dimensions import Dimensions
 from engine.plan.memory import HALF, Correction
@@ -58,12 +60,15 @@ def settle(
         device.kind,
         bf16=device.bf16,
         memory=device.free,
+        flash_attention=device.flash_attention and find_spec("flash_attn") is not None,
     )
     values = {**recipe.resolve(chosen, situation), **given}
     values |= _completed(values, project, device)
     values["max_length"] = _length(chosen, values["max_length"], dataset, dimensions.context)
     values["longest"] = _longest(chosen, values["max_length"], dataset)
     values["answer_share"] = _answer_share(dataset)
+    if "packing" in values and "packing" not in given:
+        values["packing"] = _packing(values["packing"], dimensions)
     if chosen.trainer == "kto":
         _require_two(values["micro_batch"])
     values = fit.bend(
@@ -133,6 +138,13 @@ def _room(chosen: Recipe, dataset: Dataset) -> int:
 def _eighths(tokens: int) -> int:
     """Return a length rounded up to what devices like."""
     return 8 * math.ceil(max(tokens, 16) / 8)
+
+
+def _packing(recipes: Value, dimensions: Dimensions) -> Value:
+    """Packing where the recipe wants it and attention alone connects the tokens."""
+    if recipes.value and carries_state(dimensions.kind):
+        return Value(False, "Its layers carry a state from row to row, which packing would mix.")
+    return recipes
 
 
 def _require_two(micro_batch: Value) -> None:

@@ -17,6 +17,7 @@ class Situation:
         device: cpu or gpu.
         bf16: Whether the device calculates in bfloat16 itself.
         memory: Its free memory in bytes.
+        flash_attention: Whether it runs FlashAttention, and the library is there.
     """
 
     rows: int
@@ -24,6 +25,7 @@ class Situation:
     device: Literal["cpu", "gpu"]
     bf16: bool
     memory: float = math.inf
+    flash_attention: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class When:
     gb_per_billion_from: float = 0
     gb_per_billion_below: float = math.inf
     device: Literal["any", "cpu", "gpu"] = "any"
-    lacks: Literal["nothing", "bf16"] = "nothing"
+    lacks: Literal["nothing", "bf16", "flash attention"] = "nothing"
 
     def holds(self, situation: Situation) -> bool:
         """Say whether a situation is one of those meant."""
@@ -64,6 +66,7 @@ class When:
             and _within(self.gb_per_billion_from, memory / billions, self.gb_per_billion_below)
             and self.device in ("any", situation.device)
             and not (self.lacks == "bf16" and situation.bf16)
+            and not (self.lacks == "flash attention" and situation.flash_attention)
         )
 
     def words(self) -> str:

@@ -6,11 +6,14 @@ Loads no heavy library, so that a script can be written without one.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 from engine.plan import models
 from engine.plan.memory import PLAIN_LENGTH
 from engine.plan.plan import Plan
+from engine.run import pieces
 from engine.run.order import Order
 
 _TABLES = ("embed_tokens", "lm_head")  # the names that nearly all architectures give them
@@ -110,10 +113,13 @@ def attention(plan: Plan, longest: int) -> str:
     """Return the attention to load; on a CPU the plain one is faster than the fused for short rows.
 
     Args:
-        plan: Says where it runs.
+        plan: Says where it runs, and whether rows are packed.
         longest: Tokens of the longest row.
     """
-    return "eager" if plan.device == "cpu" and longest <= PLAIN_LENGTH else "sdpa"
+    packing = bool(laid(plan).get("packing"))
+    if plan.device != "cpu":
+        return "flash_attention_2" if packing and find_spec("flash_attn") else "sdpa"
+    return "eager" if longest <= PLAIN_LENGTH and not packing else "sdpa"
 
 
 def adapter(
@@ -150,6 +156,18 @@ def order(plan: Plan, lengths: Sequence[int]) -> Order:
     """
     grouped = bool("group_by_length" in plan.values and plan["group_by_length"])
     return Order(lengths, plan["micro_batch"], plan["seed"], grouped=grouped)
+
+
+def cut(plan: Plan) -> pieces.Cut:
+    """Return the function that cuts a micro-batch into pieces, told the tokens of its rows."""
+    budget: int = plan["micro_tokens"] if "micro_tokens" in plan.values else 0
+    packing = bool(laid(plan).get("packing"))
+    return partial(pieces.cut, budget=budget, device=plan.device, packing=packing)
+
+
+def laid(plan: Plan) -> dict[str, bool]:
+    """Return how the rows of a piece are laid out, where the plan's trainer can choose."""
+    return {"packing": bool(plan["packing"])} if "packing" in plan.values else {}
 
 
 def _targets(text: str) -> str | list[str]:

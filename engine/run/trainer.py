@@ -64,6 +64,8 @@ def build(
     }
     return kind(
         order=arguments.order(plan, lengths),
+        cut=arguments.cut(plan),
+        **arguments.laid(plan),
         watcher=watcher,
         model=model,
         args=kind.CONFIG(output_dir=str(folder), **told),

@@ -86,7 +86,8 @@ def _unpacked(dimensions: Dimensions, setup: Setup) -> int:
 def _layer(dimensions: Dimensions, setup: Setup) -> float:
     """Bytes that one layer keeps for one token."""
     inputs = sum(a for a, _ in dimensions.linears) if setup.dropout else 0
-    scores = dimensions.heads * setup.length if setup.length <= PLAIN_LENGTH else 0
+    plain = setup.length <= PLAIN_LENGTH and not setup.packing
+    scores = dimensions.heads * setup.length if plain else 0
     return (
         kept(dimensions, setup) * setup.number_bytes * (_KEPT if setup.lora else _KEPT_FULL)
         + scores * _ATTENTION_BYTES

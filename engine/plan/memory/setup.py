@@ -38,6 +38,9 @@ class Setup:
         targets: The linear maps that LoRA adapts: `all-linear`, or names with commas.
         embeddings: Whether the tables of the tokens are trained whole, beside the adapter.
         precomputed: Whether the reference's probabilities are computed before the training.
+        budget: Tokens of rows computed at the same time at most, a longer row by itself; of pairs
+            the longer half counts. 0 for no bound.
+        packing: Whether rows lie end to end without padding.
     """
 
     trainer: str = "sft"
@@ -55,6 +58,8 @@ class Setup:
     targets: str = ALL_LINEAR
     embeddings: bool = False
     precomputed: bool = False
+    budget: int = 0
+    packing: bool = False
 
     @classmethod
     def of(cls, settings: Mapping[str, Scalar], trainer: str, tuning: str) -> Self:
@@ -82,6 +87,8 @@ class Setup:
             targets=str(settings.get("lora_targets", ALL_LINEAR)),
             embeddings=lora and bool(settings.get("train_embeddings", False)),
             precomputed=bool(settings.get("precompute_reference", False)),
+            budget=int(settings.get("micro_tokens", 0)),
+            packing=bool(settings.get("packing", False)),
         )
 
     @property
@@ -121,8 +128,9 @@ class Setup:
 
     @property
     def tokens(self) -> int:
-        """Tokens of the widest micro-batch, all sequences padded to `length`."""
-        return self.micro_batch * self.answers * self.length
+        """Tokens of the widest piece of a micro-batch, all sequences padded to `length`."""
+        whole = self.micro_batch * self.length
+        return self.answers * (min(whole, max(self.budget, self.length)) if self.budget else whole)
 
     @property
     def reference(self) -> bool:

@@ -37,7 +37,7 @@ class Course:
 
     def __init__(self, batches: Sequence[Batch], size: int, together: int) -> None:
         whole = [batch for batch in batches if len(batch.rows) == size]
-        whole = whole or [worst.filled(max(batches, key=lambda batch: batch.padded), size)]
+        whole = whole or [worst.filled(max(batches, key=lambda batch: batch.widest), size)]
         self.together = together
         self.taken: list[Taken] = []
         self.closing = False

@@ -24,13 +24,13 @@ class Growth:
     """
 
     def __init__(self, batches: Iterable[Batch]) -> None:
-        self._all = len({_shape(batch) for batch in batches})
+        self._all = len({shape for batch in batches for shape in _shapes(batch)})
         self._seen: set[tuple[int, int]] = set()
         self._points: list[tuple[int, int]] = []
 
     def add(self, batches: Sequence[Batch], used: int) -> None:
         """Take the memory in use after a step, in bytes, and the micro-batches it had."""
-        self._seen |= {_shape(batch) for batch in batches}
+        self._seen |= {shape for batch in batches for shape in _shapes(batch)}
         highest = max([used, *(size for _, size in self._points)])
         self._points.append((len(self._seen), highest))
 
@@ -53,5 +53,5 @@ class Growth:
         return max(0, round(sum((x - mean_x) * (y - mean_y) for x, y in points) / spread))
 
 
-def _shape(batch: Batch) -> tuple[int, int]:
-    return len(batch.rows), batch.padded // len(batch.rows)
+def _shapes(batch: Batch) -> set[tuple[int, int]]:
+    return {(piece.rows, piece.padded // piece.rows) for piece in batch.parts}

@@ -29,16 +29,15 @@ from engine.data import dataset
 from engine.data.chat.template import ChatTemplate
 from engine.plan.plan import Plan
 from engine.plan.recipe import Scalar, Value
-from engine.run import checkpoints, limits, result
+from engine.run import arguments, checkpoints, limits, result
 from engine.run.checkpoints import Totals
 from engine.run.examples import Examples, tokenise
 from engine.run.fit import timing, worst
 from engine.run.fit.course import Course
 from engine.run.fit.growth import Growth
 from engine.run.fit.request import LOADING, OUT_OF_MEMORY, Request
-from engine.run.fit.worst import Batch
+from engine.run.fit.worst import Batch, Cutter
 from engine.run.metrics import Recorder
-from engine.run.order import Order
 
 _PARENT_SECONDS = 1.0
 _VALIDATED = 8  # micro-batches of the validation pass
@@ -86,7 +85,7 @@ def _measure(request: Request, began: float) -> dict[str, Any]:
     training, validation = _examples(request, store, plan)
     looked = time.monotonic()
     batches = _batches(plan, training)
-    held_out = worst.cut(worst.sizes(validation), range(len(validation.rows)), plan["micro_batch"])
+    held_out = Cutter.of(plan).batches(worst.sizes(validation), range(len(validation.rows)))
     course = Course(batches, plan["micro_batch"], min(2, plan["accumulation"]))
     tested, growth = _tested(held_out), Growth(batches)
     began += time.monotonic() - looked  # the run has no need of this
@@ -125,13 +124,11 @@ def _measure(request: Request, began: float) -> dict[str, Any]:
 
 def _batches(plan: Plan, training: Examples) -> list[Batch]:
     """Every micro-batch of the run, in the run's own order."""
-    grouped = bool("group_by_length" in plan.values and plan["group_by_length"])
-    order = Order(training.lengths, plan["micro_batch"], plan["seed"], grouped=grouped)
-    size, together = plan["micro_batch"], plan["accumulation"]
-    a_pass = math.ceil(len(training.rows) / size)
+    order, together = arguments.order(plan, training.lengths), plan["accumulation"]
+    a_pass = math.ceil(len(training.rows) / plan["micro_batch"])
     passes, rest = divmod(plan["steps"], math.ceil(a_pass / together))
     number = passes * a_pass + min(a_pass, rest * together)
-    return worst.trained(worst.sizes(training), order, size, number)
+    return worst.trained(worst.sizes(training), order, Cutter.of(plan), number)
 
 
 def _ending(request: Request, plan: Plan, scratch: Store) -> float:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import NamedTuple
 
+from engine.plan.plan import Plan
+from engine.run import arguments, pieces
 from engine.run.examples import IGNORED, Examples
 from engine.run.order import Order
 
@@ -17,9 +19,40 @@ class Batch(NamedTuple):
         rows: Row numbers.
         padded: Tokens computed, padding included.
         answers: Tokens that enter the loss.
+        pieces: What is computed at a time, one after the other; empty for all of it at once.
     """
 
     rows: tuple[int, ...]
+    padded: int
+    answers: int
+    pieces: tuple[Piece, ...] = ()
+
+    @property
+    def parts(self) -> tuple[Piece, ...]:
+        """The pieces, also where there is only one."""
+        return self.pieces or (Piece(len(self.rows), self.padded, self.answers),)
+
+    @property
+    def widest(self) -> tuple[int, int]:
+        """Tokens of the piece that computes most, and its answers: what memory depends on."""
+        return max((piece.padded, piece.answers) for piece in self.parts)
+
+    @property
+    def fullest(self) -> tuple[int, int]:
+        """Answers of the piece that has most, and its tokens."""
+        return max((piece.answers, piece.padded) for piece in self.parts)
+
+
+class Piece(NamedTuple):
+    """A part of a micro-batch that is computed at a time.
+
+    Attributes:
+        rows: How many there are.
+        padded: Tokens computed, padding included.
+        answers: Tokens that enter the loss.
+    """
+
+    rows: int
     padded: int
     answers: int
 
@@ -41,39 +74,69 @@ def sizes(examples: Examples) -> list[Size]:
     ]
 
 
-def trained(rows: Sequence[Size], order: Order, size: int, number: int) -> list[Batch]:
+class Cutter:
+    """Cuts rows into micro-batches and pieces, as the run will.
+
+    Args:
+        size: Rows of a micro-batch.
+        cut: Cuts a micro-batch, told the tokens of its rows.
+        packing: Whether the rows of a piece lie end to end.
+    """
+
+    def __init__(self, size: int, cut: pieces.Cut, *, packing: bool) -> None:
+        self._size = size
+        self._pieces = cut
+        self._packing = packing
+
+    @classmethod
+    def of(cls, plan: Plan) -> Cutter:
+        """Return the one of a plan."""
+        packing = bool(arguments.laid(plan).get("packing"))
+        return cls(plan["micro_batch"], arguments.cut(plan), packing=packing)
+
+    def batch(self, rows: Sequence[Size], chosen: Sequence[int]) -> Batch:
+        """Return one micro-batch of the rows that were chosen."""
+        lengths = [rows[row].tokens for row in chosen]
+        parts = []
+        for piece in self._pieces(lengths):
+            padded = pieces.width(lengths, piece, packing=self._packing)
+            answers = sum(rows[chosen[place]].answers for place in piece)
+            parts.append(Piece(len(piece), padded, answers))
+        padded, answers = (sum(part[at] for part in parts) for at in (1, 2))
+        return Batch(tuple(chosen), padded, answers, tuple(parts))
+
+    def batches(self, rows: Sequence[Size], order: Sequence[int]) -> list[Batch]:
+        """Return rows, taken in an order, as micro-batches."""
+        starts = range(0, len(order), self._size)
+        return [self.batch(rows, order[start : start + self._size]) for start in starts]
+
+
+def trained(rows: Sequence[Size], order: Order, cutter: Cutter, number: int) -> list[Batch]:
     """Return the micro-batches of a training, epoch after epoch, as it will put them together.
 
     Args:
         rows: The training rows.
         order: The run's own order.
-        size: Rows of a micro-batch.
+        cutter: Cuts them.
         number: Micro-batches of the whole run.
     """
     found: list[Batch] = []
     for epoch in count():
         order.set_epoch(epoch)
-        found += cut(rows, list(order), size)
+        found += cutter.batches(rows, list(order))
         if len(found) >= number or not found:
             break
     return found[:number]
 
 
-def cut(rows: Sequence[Size], order: Sequence[int], size: int) -> list[Batch]:
-    """Return rows, taken in an order, as micro-batches."""
-    found = []
-    for start in range(0, len(order), size):
-        part = tuple(order[start : start + size])
-        padded = len(part) * max(rows[row].tokens for row in part)
-        found.append(Batch(part, padded, sum(rows[row].answers for row in part)))
-    return found
-
-
 def worst(batches: Sequence[Batch]) -> list[Batch]:
-    """Return the micro-batch with the most tokens, and the one with the most answers if another."""
-    widest = max(batches, key=lambda batch: (batch.padded, batch.answers))
-    fullest = max(batches, key=lambda batch: (batch.answers, batch.padded))
-    return [widest] if fullest.answers <= widest.answers else [widest, fullest]
+    """Return the micro-batch with the widest piece, and that with most answers in one if another.
+
+    Of micro-batches that are alike in that, the one with fewest tokens: it takes least time.
+    """
+    widest = max(batches, key=lambda batch: (batch.widest, -batch.padded))
+    fullest = max(batches, key=lambda batch: (batch.fullest, -batch.padded))
+    return [widest] if fullest.fullest[0] <= widest.fullest[0] else [widest, fullest]
 
 
 def filled(batch: Batch, size: int) -> Batch:
@@ -81,7 +144,7 @@ def filled(batch: Batch, size: int) -> Batch:
     times = -(-size // len(batch.rows))
     rows = (batch.rows * times)[:size]
     share = size / len(batch.rows)
-    return Batch(rows, round(batch.padded * share), round(batch.answers * share))
+    return Batch(rows, round(batch.padded * share), round(batch.answers * share), batch.pieces)
 
 
 def spread(batches: Sequence[Batch]) -> Iterator[int]:

@@ -5,6 +5,8 @@ Imported inside the training job only, because it needs `torch` and `transformer
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,6 +15,7 @@ from transformers import PrinterCallback
 
 from engine.run import checkpoints
 from engine.run.order import Order
+from engine.run.pieces import Cut
 from engine.run.watcher import Watcher
 
 
@@ -21,6 +24,7 @@ class Followed:
 
     Args:
         order: The order of the training rows.
+        cut: Cuts a micro-batch into the pieces that are computed at the same time.
         watcher: Follows the training.
         options: TRL's own arguments.
 
@@ -32,15 +36,31 @@ class Followed:
     CONFIG: ClassVar[Any]
     MASKS: ClassVar[tuple[str, ...]] = ("attention_mask",)
 
-    def __init__(self, *, order: Order, watcher: Watcher, **options: Any) -> None:
+    def __init__(self, *, order: Order, cut: Cut, watcher: Watcher, **options: Any) -> None:
         super().__init__(**options, callbacks=[watcher])  # type: ignore[call-arg]
         self.remove_callback(PrinterCallback)  # type: ignore[attr-defined]
         self._order = order
+        self._cut = cut
         self._watcher = watcher
         _widen(self.model)  # type: ignore[attr-defined]
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Order:  # noqa: ARG002 - the base's
         return self._order
+
+    def pieces(self, inputs: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the parts of a micro-batch whose losses add up to its own; itself by default."""
+        return [dict(inputs)]
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
+        """Go forward and back with one piece after the other; return the micro-batch's loss."""
+        pieces, losses = self.pieces(inputs), []
+        for place, piece in enumerate(pieces):
+            last = place == len(pieces) - 1
+            # several processes add their gradients up once a micro-batch, after its last piece
+            apart = nullcontext() if last else self.accelerator.no_sync(model)  # type: ignore[attr-defined]
+            with apart:
+                losses.append(super().training_step(model, piece, num_items_in_batch))  # type: ignore[misc]
+        return torch.stack(losses).sum()
 
     def compute_loss(self, model: Any, inputs: Any, *arguments: Any, **named: Any) -> Any:
         """Return the library's loss, and count the tokens that it is taken of."""

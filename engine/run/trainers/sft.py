@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -13,9 +14,31 @@ from engine.run.trainers.followed import Followed
 
 
 class Trainer(Followed, SFTTrainer):  # type: ignore[misc]
-    """TRL's trainer with a faster loss where there is no GPU."""
+    """TRL's trainer with a faster loss where there is no GPU, and micro-batches in pieces.
+
+    Args:
+        packing: Whether the rows of a piece lie end to end in one sequence without padding.
+        options: Those of `Followed`, and TRL's own.
+    """
 
     CONFIG: ClassVar[Any] = SFTConfig
+
+    def __init__(self, *, packing: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self._packing = packing
+
+    def pieces(self, inputs: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the parts of a micro-batch; each counts what it adds to the loss of all."""
+        lengths = inputs["attention_mask"].sum(dim=1).tolist()
+        lay = _end_to_end if self._packing else _trimmed
+        return [lay(inputs, rows, lengths) for rows in self._cut(lengths)]
+
+    def count(self, model: Any, inputs: Any) -> None:
+        """Count a piece's tokens; one that is packed has no padding and no mask."""
+        if self._packing and model.training:
+            self._watcher.tokens += inputs["input_ids"].numel()
+        else:
+            super().count(model, inputs)
 
     def compute_loss(
         self,
@@ -40,8 +63,7 @@ class Trainer(Followed, SFTTrainer):  # type: ignore[misc]
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         self.count(model, inputs)
         scores = model(
-            input_ids=inputs["input_ids"],
-            attention_mask=inputs["attention_mask"],
+            **{name: value for name, value in inputs.items() if name != "labels"},
             logits_to_keep=torch.nn.functional.pad(counted, (0, 1)),
             use_cache=False,
         ).logits
@@ -50,3 +72,42 @@ class Trainer(Followed, SFTTrainer):  # type: ignore[misc]
         )
         loss = loss / (answers if num_items_in_batch is None else num_items_in_batch)
         return (loss, {}) if return_outputs else loss
+
+    def prediction_step(
+        self,
+        model: Any,
+        inputs: Any,
+        prediction_loss_only: bool,  # noqa: ARG002 - the library's signature; logits are never asked for
+        ignore_keys: Any = None,  # noqa: ARG002
+    ) -> tuple[Any, None, None]:
+        """Return the mean loss of a validation batch, computed piece by piece."""
+        inputs = self._prepare_inputs(inputs)
+        answers = (inputs["labels"][:, 1:] != IGNORED).sum().clamp(min=1)
+        with torch.no_grad(), self.compute_loss_context_manager():
+            losses = [
+                self.compute_loss(model, piece, num_items_in_batch=answers)
+                for piece in self.pieces(inputs)
+            ]
+        return torch.stack(losses).sum().detach(), None, None
+
+
+def _trimmed(inputs: Mapping[str, Any], rows: list[int], lengths: list[int]) -> dict[str, Any]:
+    """Return some rows of a batch, padded to the longest of them only; padding is on the right."""
+    width = max(lengths[row] for row in rows)
+    return {name: value[rows, :width] for name, value in inputs.items()}
+
+
+def _end_to_end(inputs: Mapping[str, Any], rows: list[int], lengths: list[int]) -> dict[str, Any]:
+    """Return some rows as one sequence; positions that begin anew keep each row to itself.
+
+    The first token of a row has nobody in its row to predict it, so it carries no label.
+    """
+    parts: dict[str, list[Any]] = {"input_ids": [], "position_ids": [], "labels": []}
+    for row in rows:
+        length = lengths[row]
+        ids, labels = inputs["input_ids"][row, :length], inputs["labels"][row, :length].clone()
+        labels[0] = IGNORED
+        parts["input_ids"].append(ids)
+        parts["position_ids"].append(torch.arange(length, device=ids.device))
+        parts["labels"].append(labels)
+    return {name: torch.cat(values)[None] for name, values in parts.items()}

@@ -180,28 +180,43 @@ def test_max_steps_ends_a_run_early():
     assert resolved["tokens"] == 4500
 
 
-def test_scarce_memory_halves_the_micro_batch_and_keeps_the_effective_batch():
+def test_scarce_memory_computes_fewer_tokens_at_a_time_and_leaves_the_batches_alone():
     roomy = plan.resolve(PROJECT, DATASET, BOXES["cpu"], {})
     tight = plan.resolve(PROJECT, DATASET, box(free=round(roomy.peak_bytes * 1.1)), {})
-    assert tight["micro_batch"] < roomy["micro_batch"]
-    assert tight["micro_batch"] * tight["accumulation"] == 8
+    assert tight["micro_tokens"] < roomy["micro_tokens"]
+    assert tight["micro_batch"] == roomy["micro_batch"]
+    assert tight["accumulation"] == roomy["accumulation"]
     assert tight["steps"] == roomy["steps"]
-    assert "that are free" in tight.values["micro_batch"].why
+    assert "that are free" in tight.values["micro_tokens"].why
     assert tight.gate.result == "pass"
+
+
+def test_where_rows_are_compared_scarce_memory_halves_the_micro_batch():
+    project = replace(PROJECT, recipe="kto-lora")
+    dataset = {**DATASET, "form": "feedback"}
+    roomy = plan.resolve(project, dataset, BOXES["cpu"], {})
+    tight = plan.resolve(project, dataset, box(free=round(roomy.peak_bytes * 1.1)), {})
+    assert tight["micro_batch"] < roomy["micro_batch"]
+    effective = [made["micro_batch"] * made["accumulation"] for made in (roomy, tight)]
+    assert effective[0] == effective[1]
+
+
+CHOSEN = {"micro_batch": 16, "micro_tokens": 4096}
 
 
 def test_a_setting_the_user_chose_is_never_bent_and_the_gate_shows_the_way_out():
     machine = box(free=2 * GB)
-    resolved = plan.resolve(PROJECT, DATASET, machine, {"micro_batch": 16})
-    assert resolved["micro_batch"] == 16
+    resolved = plan.resolve(PROJECT, DATASET, machine, CHOSEN)
+    assert {name: resolved[name] for name in CHOSEN} == CHOSEN
     assert resolved.gate.result == "fail"
-    assert "It would fit with `--set micro_batch=" in resolved.gate.reasons[0]
+    assert "It would fit with `--set micro_tokens=" in resolved.gate.reasons[0]
 
 
 def test_following_the_way_out_passes_the_gate():
-    failed = plan.resolve(PROJECT, DATASET, box(free=2 * GB), {"micro_batch": 16})
+    failed = plan.resolve(PROJECT, DATASET, box(free=2 * GB), CHOSEN)
     advised = failed.gate.reasons[0].split("`")[1].replace("--set ", "").split()
-    mended = plan.resolve(PROJECT, DATASET, box(free=2 * GB), recipe.assignments(advised))
+    settings = {**CHOSEN, **recipe.assignments(advised)}
+    mended = plan.resolve(PROJECT, DATASET, box(free=2 * GB), settings)
     assert mended.gate.result != "fail"
 
 
@@ -243,7 +258,7 @@ def test_a_gpu_without_bf16_gets_fp32():
 
 def test_a_saved_plan_comes_back_the_same(store):
     project_id = store.scalar("SELECT id FROM projects")
-    proposed = plan.resolve(PROJECT, DATASET, box(free=2 * GB), {"micro_batch": 16})
+    proposed = plan.resolve(PROJECT, DATASET, box(free=2 * GB), CHOSEN)
     saved = plan.save(store, project_id, proposed)
     assert saved.id is not None
     assert plan.load(store, saved.id) == saved

@@ -25,7 +25,14 @@ DEVICES = [
 ROWS = (100, 400, 600, 2000, 8000, 30_000, 200_000)
 BILLIONS = (0.1, 0.36, 1.5, 3, 7, 14, 32, 72)
 GRID = [
-    Situation(rows, round(size * GB), device, bf16=bf16, memory=memory)
+    Situation(
+        rows,
+        round(size * GB),
+        device,
+        bf16=bf16,
+        memory=memory,
+        flash_attention=device == "gpu" and bf16 and memory > 20 * GB,
+    )
     for (device, bf16, memory), rows, size in itertools.product(DEVICES, ROWS, BILLIONS)
 ]
 LORA = {

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import psutil
 import pytest
@@ -17,13 +18,13 @@ from engine.base import jobs
 from engine.base.store import Store
 from engine.plan import plan as plans
 from engine.plan.recipe import Value
-from engine.run import launch, limits
+from engine.run import launch, limits, pieces
 from engine.run.fit import timing, worst
 from engine.run.fit.course import Course
 from engine.run.fit.growth import Growth
 from engine.run.fit.measured import latest, outcome
 from engine.run.fit.timing import Sample
-from engine.run.fit.worst import Batch, Size
+from engine.run.fit.worst import Batch, Cutter, Piece, Size
 from engine.run.order import Order
 from tests.engine.run.conftest import SHORT
 
@@ -32,7 +33,8 @@ ROWS = [Size(tokens, tokens // 3) for tokens in (5, 90, 7, 30, 31, 8, 60, 11, 29
 
 def test_the_batches_are_those_of_the_runs_order():
     order = Order([row.tokens for row in ROWS], 3, 7, grouped=True)
-    found = worst.trained(ROWS, order, 3, 6)
+    cutter = Cutter(3, lambda lengths: [list(range(len(lengths)))], packing=False)
+    found = worst.trained(ROWS, order, cutter, 6)
     assert len(found) == 6
     rows = [row for batch in found[:4] for row in batch.rows]
     order.set_epoch(0)
@@ -46,6 +48,15 @@ def test_the_worst_have_the_most_tokens_and_the_most_answers():
     wide, full = Batch((1,), 90, 4), Batch((2,), 60, 50)
     assert worst.worst([Batch((0,), 10, 1), full, wide]) == [wide, full]
     assert worst.worst([Batch((0,), 10, 1), Batch((3,), 90, 60), full]) == [Batch((3,), 90, 60)]
+
+
+def test_what_is_computed_in_pieces_is_judged_by_its_widest_piece():
+    cutter = Cutter(3, partial(pieces.cut, budget=100, device="cpu", packing=False), packing=False)
+    cut = cutter.batch(ROWS, (1, 9, 0))
+    assert cut.pieces == (Piece(1, 90, 30), Piece(1, 64, 21), Piece(1, 5, 1))
+    whole = Batch((2, 3), 100, 3)
+    assert worst.worst([cut, whole]) == [whole, cut]
+    assert (cut.padded, cut.widest) == (159, (90, 30))
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 7, 100])
