@@ -1,7 +1,7 @@
 """Jobs: long work in processes of their own, owned by no screen.
 
 A job is a row of `jobs`. The submitter starts `python -P -m engine.worker`, in a session of its
-own; the worker waits for its turn and its device's kernel lock (`line.py`), works, and leaves a
+own; the worker waits for its turn and its device's kernel lock (`turns.py`), works, and leaves a
 final state. A worker that is gone without one is found by pid, start time and heartbeat, and its
 job marked `lost`. A kernel lock on the job's log sees to it that a job has one worker at a time.
 """

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from engine.base import line
+from engine.base import turns
 from engine.base.hardware import machine
 from engine.base.hours import allow
 from engine.base.jobs import HEARTBEAT_SECONDS, get, started_at, try_lock
@@ -134,7 +134,7 @@ class Work:
         """Begin if that is possible now; else return what the job waits for."""
         if self.terminated or self.asked() in ("stop", "pause"):
             raise Stopped
-        reason = line.obstacle(self.store, self.job_id, device)
+        reason = turns.obstacle(self.store, self.job_id, device)
         if reason is not None:
             return reason
         if device is None:
@@ -145,10 +145,10 @@ class Work:
             lock.seek(0)
             signed = lock.read()
             lock.close()
-            return line.holder(self.store, self.job_id, device, signed)
-        if not line.begin(self.store, self.job_id, device):
+            return turns.holder(self.store, self.job_id, device, signed)
+        if not turns.begin(self.store, self.job_id, device):
             lock.close()
-            return line.obstacle(self.store, self.job_id, device)
+            return turns.obstacle(self.store, self.job_id, device)
         lock.truncate(0)
         lock.write(f"job {self.job_id} of {self.store.workspace}")
         lock.flush()

@@ -13,7 +13,8 @@ from tui.widgets.keybar import KeyBar
 _SYMBOLS: tuple[Line, ...] = (
     (
         *(("● ", "active"), ("running   ", ""), ("○ ", "quiet"), ("waiting   ", "")),
-        *(("✓ ", "good"), ("done   ", ""), ("■ ", "warn"), ("stopped", "")),
+        *(("✓ ", "good"), ("done   ", ""), ("■ ", "warn"), ("stopped   ", "")),
+        *(("‖ ", "warn"), ("paused", "")),
     ),
     (("✗ ", "bad"), ("failed    ", ""), ("? ", "bad"), ("lost: its process died", "")),
 )

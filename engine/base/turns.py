@@ -80,13 +80,8 @@ def begin(store: Store, job_id: int, device: str) -> bool:
         assert job is not None
         if _ahead(store, job, device):
             return False
-        now: dict[str, Value] = {
-            "state": "running",
-            "started": time.time(),
-            "waits_for": None,
-            "device": device,
-        }
-        store.update("jobs", job_id, now)
+        begun: dict[str, Value] = {"state": "running", "started": time.time(), "waits_for": None}
+        store.update("jobs", job_id, {**begun, "device": device})
     return True
 
 
@@ -138,6 +133,14 @@ def move(store: Store, job_id: int, where: str) -> Place:
         for place, job in enumerate(jobs, start=-len(jobs)):  # a new job's 0 comes after them
             store.update("jobs", job["id"], {"place": place})
     return Place(new + 1, len(jobs), priority)
+
+
+def said(job_id: int, place: Place) -> str:
+    """Say in one sentence where a job stands."""
+    return (
+        f"Job {job_id} is number {place.position} of {place.waiting} in line, "
+        f"with priority {place.priority}."
+    )
 
 
 def positions(store: Store) -> Mapping[int, int]:
