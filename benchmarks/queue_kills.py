@@ -69,6 +69,7 @@ class Bench:
             needs = (self.dice.choice(ids),) if ids and self.dice.random() < 0.25 else ()
             turn = Turn(priority=self.dice.choice((-1, 0, 0, 0, 1, 2)), needs=needs)
             args = {"root": place, "then": ["eval", "export"] if place % 3 == 0 else []}
+            args["steps"] = self.dice.randint(4, 16)
             ids.append(jobs.submit(self.store, "fit", folder, args, turn=turn))
 
     def verb(self, *arguments: str) -> None:
@@ -98,7 +99,7 @@ class Bench:
             "SELECT id, pid, state FROM jobs WHERE state IN ('queued', 'waiting', 'running')"
         )
         what = self.dice.random()
-        if what < 0.45 and open_jobs:
+        if what < 0.5 and open_jobs:
             running = [job for job in open_jobs if job["state"] == "running"]
             job = self.dice.choice(running if running and self.dice.random() < 0.5 else open_jobs)
             if job["pid"] is not None and self.kill(job["pid"]):
@@ -107,14 +108,15 @@ class Bench:
             helper = self.dice.choice(self.helpers)
             if helper.poll() is None:
                 helper.kill()
-                self.counts["killed: verb or screen"] += 1
+                verbs = [word for word in ("watch", "move", "resume") if word in helper.args]  # type: ignore[operator]
+                self.counts[f"killed: {verbs[0] if verbs else 'screen'}"] += 1
         elif what < 0.75 and open_jobs:
             job_id = str(self.dice.choice(open_jobs)["id"])
             if self.dice.random() < 0.5:
                 self.verb("watch", job_id, "--json")
             else:
                 self.verb("move", job_id, self.dice.choice(("first", "up", "down", "last")))
-        elif what < 0.78:
+        elif what < 0.77:
             self.screen()
         else:
             self.verb("resume", "--lost")

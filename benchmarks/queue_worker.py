@@ -33,11 +33,12 @@ def stage(work: Work) -> None:
     except (FileNotFoundError, ValueError):
         pass
     note.write_text(str(os.getpid()))
-    for step in range(STEPS):
+    steps = int(work.args.get("steps", STEPS))
+    for step in range(steps):
         work.check_stop()
-        work.progress(step, STEPS, "holding the device")
+        work.progress(step, steps, "holding the device")
         time.sleep(random.uniform(0.02, 0.1))
-    work.progress(STEPS, STEPS, "holding the device")
+    work.progress(steps, steps, "holding the device")
     if note.read_text() != str(os.getpid()):
         with (work.store.workspace / "overlaps").open("a") as file:
             file.write(f"{note.read_text()} came while {os.getpid()} was at work\n")
