@@ -37,7 +37,7 @@ class HelpScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """Show the table."""
         keys = [_line(key) for key in (*KEYS.get(self._place, ()), *APP)]
-        lines = [*keys, [], *_SYMBOLS]
+        lines = [*keys, *_SYMBOLS]
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = "Keys"
             shown = Lines(lines)

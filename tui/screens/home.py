@@ -10,7 +10,6 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.screen import Screen
 
-from engine.base import turns
 from engine.base.errors import TunesmithError
 from engine.base.store import Row
 from tui.feed import Broken, Fresh
@@ -168,6 +167,8 @@ class HomeScreen(Screen[None]):
     @work(thread=True, group="line")
     def action_in_line(self, where: str) -> None:
         """Move the selected run's job, which waits, among those that wait with it."""
+        from engine.base import turns  # with psutil, for which the first frame does not wait
+
         row = next((row for row in self._home.runs if row["id"] == self._selected()), None)
         if row is None:
             return
