@@ -1,11 +1,13 @@
 """The process of one job: `python -P -m engine.worker WORKSPACE JOB_ID`.
 
 The one file that knows every stage. It loads the heavy libraries only after the device is free,
-and whatever happens it leaves a truthful final state.
+and whatever happens it leaves a truthful final state. A training whose hours are over becomes a
+fresh process that waits, and so gives its memory back.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
 import os
@@ -13,11 +15,13 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NoReturn
 
 from engine.base.errors import TunesmithError
 from engine.base.hardware import machine, torch_build
-from engine.base.jobs import enqueue, start
+from engine.base.jobs import WORKER, Turn, claim, enqueue, start
 from engine.base.store import Store
 from engine.base.work import Stopped, Work
 from engine.run import limits
@@ -44,16 +48,19 @@ _ENVIRONMENT = {
 
 def main() -> int:
     """Run the job named on the command line; return its exit code."""
+    fresh = dict(os.environ)
     store = Store(Path(sys.argv[1]))
     job_id = int(sys.argv[2])
-    signal.signal(signal.SIGTERM, lambda *_: _ask_to_stop(store, job_id))
+    mine = claim(store, job_id)
+    if mine is None:
+        return 0
     try:
         work = Work(store, job_id)
-        with work.heartbeat():
-            _run(work)
-        _finish(work)
-    except Stopped:
-        return _end(store, job_id, "stopped", 130)
+        signal.signal(signal.SIGTERM, lambda *_: _terminate(work))
+        if _run(work):
+            _finish(work)
+        else:
+            _give_way(work, fresh)
     except TunesmithError as error:
         return _fail(store, job_id, error)
     except OSError as error:
@@ -65,17 +72,20 @@ def main() -> int:
     return 0
 
 
-def _run(work: Work) -> None:
+def _run(work: Work) -> bool:
+    """Wait for the job's turn and do it; return whether it was done, and not asked to give way."""
     module, function, needs_device = STAGES[work.kind]
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    if needs_device:
-        with work.device_lock():
-            _prepare_device(work.device)
+    try:
+        with work.heartbeat():
+            work.wait_turn(needs_device=needs_device)
+            if needs_device:
+                _prepare_device(work.device)
             getattr(importlib.import_module(module), function)(work)
-    else:
-        work.begin()
-        getattr(importlib.import_module(module), function)(work)
+    except Stopped:
+        return False
+    return True
 
 
 def _prepare_device(device: str) -> None:
@@ -91,29 +101,80 @@ def _prepare_device(device: str) -> None:
 def _finish(work: Work) -> None:
     """End the job and begin the next kind of `then`: a journey goes on without a screen to push it.
 
-    Both are one transaction, so that a kill at any moment leaves a job that can be resumed.
+    Both are one transaction, so that a kill at any moment leaves a job that can be resumed. The
+    next job inherits priority and hours and stands before the others of its priority: a journey
+    that was begun is finished first.
     """
     following = None
     with work.store.transaction():
         _end(work.store, work.job_id, "done", 0)
         if then := work.args.get("then"):
-            args = {**work.args, "then": then[1:]}
+            job = work.store.row("SELECT priority, hours FROM jobs WHERE id = ?", (work.job_id,))
+            assert job is not None
             following = enqueue(
-                work.store, then[0], work.project_dir, args, project_id=work.project_id
+                work.store,
+                then[0],
+                work.project_dir,
+                {**work.args, "then": then[1:]},
+                project_id=work.project_id,
+                turn=Turn(priority=job["priority"], hours=job["hours"]),
+            )
+            work.store.execute(
+                "UPDATE jobs SET place = (SELECT min(place) - 1 FROM jobs "
+                "WHERE state IN ('queued', 'waiting')) WHERE id = ?",
+                (following,),
             )
     if following is not None:
         start(work.store, following)
 
 
-def _ask_to_stop(store: Store, job_id: int) -> None:
-    store.update("jobs", job_id, {"request": "stop"})
+def _terminate(work: Work) -> None:
+    """Obey SIGTERM, which a box sends when it shuts down."""
+    work.terminated = True
+
+
+def _give_way(work: Work, environment: Mapping[str, str]) -> None:
+    """End as the user asked for, else wait for the next opening in a fresh process.
+
+    A job that the system ended counts as lost, not as stopped: after a restart it shall go on.
+    """
+    asked = work.asked()
+    if asked == "pause":
+        _end(work.store, work.job_id, "paused", 130)
+    elif work.terminated and asked != "stop":
+        fix = f"Resume it with `tunesmith resume {work.job_id}`."
+        error = {"error": "The system told the worker to end; its work is saved.", "fix": fix}
+        work.store.update("jobs", work.job_id, error)
+        _end(work.store, work.job_id, "lost", 143)
+    elif asked == "stop" or work.hours is None:
+        _end(work.store, work.job_id, "stopped", 130)
+    else:
+        work.log("its hours are over: it saved its work and waits for the next opening")
+        work.store.update("jobs", work.job_id, {"state": "waiting", "started": None})
+        work.store.close()
+        _become_fresh(environment)
+
+
+def _become_fresh(environment: Mapping[str, str]) -> NoReturn:
+    """Replace this process, and all it holds, by a new worker of the same job."""
+    for descriptor in Path("/proc/self/fd").iterdir():
+        if int(descriptor.name) > sys.stderr.fileno():
+            with contextlib.suppress(OSError):  # the listing's own is closed by now
+                os.set_inheritable(int(descriptor.name), False)
+    os.execve(WORKER[0], [*WORKER, *sys.argv[1:3]], environment)  # noqa: S606 - our own program
 
 
 def _end(store: Store, job_id: int, state: str, code: int) -> int:
     store.update(
         "jobs",
         job_id,
-        {"state": state, "ended": time.time(), "exit_code": code, "request": None},
+        {
+            "state": state,
+            "ended": time.time(),
+            "exit_code": code,
+            "request": None,
+            "waits_for": None,
+        },
     )
     return code
 

@@ -39,7 +39,10 @@ LEFT JOIN runs r ON r.id = COALESCE(json_extract(j.args, '$.run_id'), -1)
 WHERE j.state IN ('running', 'waiting', 'queued')
   OR (j.state IN ('failed', 'lost') AND j.id IN (SELECT id FROM jobs ORDER BY id DESC LIMIT 20)
       AND j.ended > :since)
-ORDER BY j.state = 'running' DESC, j.state IN ('waiting', 'queued') DESC, j.id DESC LIMIT 8"""
+ORDER BY j.state = 'running' DESC, j.state IN ('waiting', 'queued') DESC,
+  CASE WHEN j.state IN ('waiting', 'queued') THEN j.priority END DESC,
+  CASE WHEN j.state IN ('waiting', 'queued') THEN j.place END,
+  CASE WHEN j.state IN ('waiting', 'queued') THEN j.id ELSE -j.id END LIMIT 8"""
 _FAULT_SECONDS = 1800.0
 
 
@@ -121,6 +124,16 @@ def home(store: Store, words: str = "", offset: int = 0, limit: int = WINDOW) ->
         total=total,
         jobs=store.rows(_JOBS, {"since": time.time() - _FAULT_SECONDS}),
     )
+
+
+def waiting_job(store: Store, run: Row) -> int:
+    """Return the job of a run that waits: its training, or what came after; else its training."""
+    found = store.scalar(
+        "SELECT id FROM jobs WHERE state IN ('queued', 'waiting') "
+        "AND json_extract(args, '$.run_id') = ? ORDER BY id DESC LIMIT 1",
+        (run["id"],),
+    )
+    return int(found or run["job_id"] or 0)
 
 
 class HomeReader:

@@ -23,7 +23,7 @@ class Event:
     """Something that happened to a job.
 
     Attributes:
-        kind: state, progress or log.
+        kind: state, progress, waits or log.
         data: What the event says, plain JSON.
     """
 
@@ -33,7 +33,7 @@ class Event:
 
 def events(store: Store, job_id: int) -> Iterator[Event]:
     """Yield a job's events, from its first log line on, until it has ended."""
-    state = progress = None
+    state = progress = waits = None
     last_line = 0
     while True:
         job = jobs.get(store, job_id)
@@ -52,6 +52,9 @@ def events(store: Store, job_id: int) -> Iterator[Event]:
         if job["state"] != state:
             state = job["state"]
             yield Event("state", _state(job))
+        if job["waits_for"] != waits:
+            waits = job["waits_for"]
+            yield Event("waits", {"waits_for": waits})
         if ended:
             return
         time.sleep(_PERIOD)
@@ -67,6 +70,8 @@ def follow(store: Store, job_id: int, *, quiet: bool = False) -> str:
         for event in events(store, job_id):
             if event.kind == "progress":
                 line.progress(event.data)
+            elif event.kind == "waits":
+                line.waits(event.data["waits_for"])
             elif event.kind == "log" and event.data["level"] in {"warning", "error"} and not quiet:
                 line.clear()
                 output.say(f"    ! {event.data['text']}")
@@ -109,6 +114,11 @@ class _Line:
         elif fresh:
             self.printed = now
             output.say(text.rstrip())
+
+    def waits(self, what: str | None) -> None:
+        if self.enabled and what is not None:
+            self.clear()
+            output.say(f"    waits for {what}")
 
     def clear(self) -> None:
         if self.enabled and self.terminal:

@@ -14,6 +14,7 @@ STATES = {
     "running": ("●", "active"),
     "done": ("✓", "good"),
     "failed": ("✗", "bad"),
+    "paused": ("‖", "warn"),
     "stopped": ("■", "warn"),
     "lost": ("?", "bad"),
 }

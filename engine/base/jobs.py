@@ -1,20 +1,23 @@
 """Jobs: long work in processes of their own, owned by no screen.
 
 A job is a row of `jobs`. The submitter starts `python -P -m engine.worker`, in a session of its
-own; the worker waits for its device's kernel lock, works, and leaves a final state. A worker that
-is gone without one is found by pid, start time and heartbeat, and its job marked `lost`.
+own; the worker waits for its turn and its device's kernel lock (`turns.py`), works, and leaves a
+final state. A worker that is gone without one is found by pid, start time and heartbeat, and its
+job marked `lost`. A kernel lock on the job's log sees to it that a job has one worker at a time.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 
@@ -24,6 +27,25 @@ from engine.base.store import Row, Store
 OPEN = ("queued", "waiting", "running")
 HEARTBEAT_SECONDS = 2.0
 SILENCE_SECONDS = 15.0
+WORKER = (sys.executable, "-P", "-m", "engine.worker")
+
+
+@dataclass(frozen=True)
+class Turn:
+    """When a job may begin.
+
+    Attributes:
+        priority: Jobs of a higher one go first.
+        needs: Jobs that must be done first.
+        hours: The hours of the day in which it may work, as `22:00-07:00`; None for all.
+    """
+
+    priority: int = 0
+    needs: tuple[int, ...] = ()
+    hours: str | None = None
+
+
+AT_ONCE = Turn()
 
 
 def submit(
@@ -33,9 +55,10 @@ def submit(
     args: Mapping[str, Any],
     *,
     project_id: int | None = None,
+    turn: Turn = AT_ONCE,
 ) -> int:
     """Record a job and start its worker; return the job's id at once. Arguments: see `enqueue`."""
-    job_id = enqueue(store, kind, project, args, project_id=project_id)
+    job_id = enqueue(store, kind, project, args, project_id=project_id, turn=turn)
     start(store, job_id)
     return job_id
 
@@ -47,6 +70,7 @@ def enqueue(
     args: Mapping[str, Any],
     *,
     project_id: int | None = None,
+    turn: Turn = AT_ONCE,
 ) -> int:
     """Record a job that `start` is to follow at once; without it, the job counts as lost.
 
@@ -56,29 +80,43 @@ def enqueue(
         project: The project's folder.
         args: The stage's arguments, plain JSON.
         project_id: The project's row, when there is one.
+        turn: When it may begin; with `needs` it opens a transaction of its own.
 
     Returns:
         The job's id.
+
+    Raises:
+        UsageError: It needs a job that there is not.
     """
-    return store.insert(
-        "jobs",
-        {
-            "kind": kind,
-            "project_id": project_id,
-            "args": json.dumps({**args, "project": str(project)}),
-            "created": time.time(),
-        },
-    )
+    row = {
+        "kind": kind,
+        "project_id": project_id,
+        "args": json.dumps({**args, "project": str(project)}),
+        "priority": turn.priority,
+        "hours": turn.hours,
+        "created": time.time(),
+    }
+    if not turn.needs:
+        return store.insert("jobs", row)
+    for needed in turn.needs:
+        get(store, needed)
+    with store.transaction():
+        job_id = store.insert("jobs", row)
+        store.write_all("job_needs", [{"job_id": job_id, "needs_id": n} for n in turn.needs])
+    return job_id
 
 
 def start(store: Store, job_id: int) -> None:
-    """Start the worker process of a queued job, detached from this process and its terminal."""
+    """Start the worker process of a queued job, detached from this process and its terminal.
+
+    Who starts it may be killed before its pid is written, or after the worker wrote it itself.
+    """
     folder = log_file(store, job_id).parent
     folder.mkdir(parents=True, exist_ok=True)
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     with log_file(store, job_id).open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "engine.worker", str(store.workspace), str(job_id)],
+            [*WORKER, str(store.workspace), str(job_id)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -87,13 +125,54 @@ def start(store: Store, job_id: int) -> None:
             env=environment,
         )
     store.execute(
-        "UPDATE jobs SET pid = ?, pid_started = ?, heartbeat = ? WHERE id = ? AND state = 'queued'",
+        "UPDATE jobs SET pid = ?, pid_started = ?, heartbeat = ? "
+        "WHERE id = ? AND state = 'queued' AND pid IS NULL",
         (process.pid, started_at(process.pid), time.time(), job_id),
     )
 
 
+def claim(store: Store, job_id: int) -> IO[bytes] | None:
+    """Make this process the worker of a job that has not begun.
+
+    Returns:
+        The open file whose kernel lock says so, to be held until this process ends; None when
+        another process is the job's worker, or when the job has begun or ended meanwhile.
+    """
+    log = log_file(store, job_id).open("ab")
+    while not try_lock(log.fileno()):
+        job = get(store, job_id)
+        if job["state"] not in OPEN or job["pid"] not in (None, os.getpid()):
+            log.close()
+            return None
+        time.sleep(0.1)  # the worker before this one has said its last word and is about to end
+    mine = store.execute(
+        "UPDATE jobs SET state = CASE state WHEN 'lost' THEN 'queued' ELSE state END, pid = ?, "
+        "pid_started = ?, heartbeat = ?, error = NULL, fix = NULL, ended = NULL "
+        "WHERE id = ? AND state IN ('queued', 'waiting', 'lost')",
+        (os.getpid(), started_at(os.getpid()), time.time(), job_id),
+    )
+    return log if mine else None
+
+
+def restart_lost(store: Store) -> list[int]:
+    """Restart every job that was lost, the first in line first; return their ids."""
+    mark_lost(store)
+    restarted = []
+    for job in store.rows(
+        "SELECT id FROM jobs WHERE state = 'lost' ORDER BY priority DESC, place, id"
+    ):
+        try:
+            restart(store, job["id"])
+        except UsageError:  # somebody else was faster
+            continue
+        restarted.append(int(job["id"]))
+    return restarted
+
+
 def restart(store: Store, job_id: int) -> None:
-    """Put an ended job back in the queue and start a new worker; its stage resumes its own work.
+    """Put an ended job back in its place in line and start a new worker.
+
+    Its stage resumes its own work.
 
     Raises:
         UsageError: The job is unknown, still at work, or finished.
@@ -103,16 +182,19 @@ def restart(store: Store, job_id: int) -> None:
         raise UsageError(f"Job {job_id} is {job['state']}.", "Watch it with `tunesmith watch`.")
     if job["state"] == "done":
         raise UsageError(f"Job {job_id} is done; there is nothing to resume.", "Start a new one.")
-    store.execute(
+    mine = store.execute(
         "UPDATE jobs SET state = 'queued', request = NULL, error = NULL, error_where = NULL, "
-        "fix = NULL, exit_code = NULL, started = NULL, ended = NULL, pid = NULL WHERE id = ?",
-        (job_id,),
+        "fix = NULL, exit_code = NULL, started = NULL, ended = NULL, pid = NULL, heartbeat = ? "
+        "WHERE id = ? AND state = ? AND ended IS ?",
+        (time.time(), job_id, job["state"], job["ended"]),
     )
+    if not mine:
+        raise UsageError(f"Job {job_id} was resumed by somebody else.", "See `tunesmith jobs`.")
     start(store, job_id)
 
 
 def request(store: Store, job_id: int, what: str) -> None:
-    """Ask a job to `stop` or to write a `checkpoint`; it obeys at its next step.
+    """Ask a job to `stop`, to `pause` or to write a `checkpoint`; it obeys at its next step.
 
     Raises:
         UsageError: The job is unknown or not at work.
@@ -120,7 +202,11 @@ def request(store: Store, job_id: int, what: str) -> None:
     job = get(store, job_id)
     if job["state"] not in OPEN:
         raise UsageError(f"Job {job_id} is {job['state']}, not at work.", "See `tunesmith jobs`.")
-    store.update("jobs", job_id, {"request": what})
+    store.execute(
+        "UPDATE jobs SET request = :what WHERE id = :id AND (:what <> 'checkpoint' "
+        "OR request IS NULL)",  # who stops saves a checkpoint anyway
+        {"what": what, "id": job_id},
+    )
 
 
 def get(store: Store, job_id: int) -> Row:
@@ -142,7 +228,7 @@ def mark_lost(store: Store) -> int:
         if not _alive(job):
             lost += store.execute(
                 "UPDATE jobs SET state = 'lost', ended = COALESCE(heartbeat, created), "
-                "error = 'The worker process is gone.', fix = ? "
+                "waits_for = NULL, error = 'The worker process is gone.', fix = ? "
                 "WHERE id = ? AND pid IS ? AND state IN ('queued', 'waiting', 'running')",
                 (f"Resume it with `tunesmith resume {job['id']}`.", job["id"], job["pid"]),
             )
@@ -163,10 +249,25 @@ def started_at(pid: int) -> float | None:
         return None
 
 
+def lives(job: Row) -> bool:
+    """Say whether a job's worker is there and beats, or may still be on its way."""
+    silence = time.time() - (job["heartbeat"] or job["created"])
+    return bool(silence < SILENCE_SECONDS) and _alive(job)
+
+
+def try_lock(descriptor: int) -> bool:
+    """Take the kernel lock of an open file, unless another process has it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def _alive(job: Row) -> bool:
     """A reused pid is told from the worker by its start time."""
     if job["pid"] is None:
-        return bool(time.time() - job["created"] < SILENCE_SECONDS)
+        return bool(time.time() - (job["heartbeat"] or job["created"]) < SILENCE_SECONDS)
     started = started_at(job["pid"])
     if started is None:
         return False

@@ -49,6 +49,12 @@ def m004_advice_and_fit(db: Any) -> None:
     _run(db, "m004_advice_and_fit")
 
 
+@migrations()  # type: ignore[untyped-decorator]
+def m005_queue(db: Any) -> None:
+    """The order of the jobs, what each needs, its hours, what it waits for, and the pause."""
+    _run(db, "m005_queue")
+
+
 def migrate(connection: sqlite3.Connection) -> int:
     """Bring a store to the newest schema; each migration is one transaction. Return its version."""
     database = Database(connection)

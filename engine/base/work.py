@@ -1,8 +1,7 @@
-"""What a stage holds while it works: progress, log, requests, heartbeat, device lock."""
+"""What a stage holds while it works: its turn, progress, log, requests, heartbeat, device lock."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import threading
@@ -10,16 +9,23 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from engine.base import turns
 from engine.base.hardware import machine
-from engine.base.jobs import HEARTBEAT_SECONDS, get, started_at
+from engine.base.hours import allow
+from engine.base.jobs import HEARTBEAT_SECONDS, get, started_at, try_lock
 from engine.base.project import Project, load
-from engine.base.store import Store
+from engine.base.store import Store, Value
+
+_POLL_SECONDS = 0.3
+# Kinds of jobs that go on from where they were: they give way when their hours end. The others,
+# which would begin anew every night, finish what they began.
+_RESUMABLE = ("train",)
 
 
-class Stopped(Exception):  # noqa: N818 - not an error: the user asked for it
-    """The user asked the job to stop, and it did, with its work saved."""
+class Stopped(Exception):  # noqa: N818 - not an error: the job was asked to give way
+    """The job was asked to stop, to pause or to wait for its hours; it did, its work saved."""
 
 
 class Work:
@@ -32,7 +38,8 @@ class Work:
         project_dir: The project's folder.
         project: The project as it stood when the work began.
         project_id: The project's row.
-        device: `cpu` or `gpu0`, once `device_lock` was entered.
+        device: The device it uses if it needs one: `cpu` or `gpu0`.
+        terminated: Whether the system told this process to end.
     """
 
     def __init__(self, store: Store, job_id: int) -> None:
@@ -45,6 +52,8 @@ class Work:
         self.project: Project = load(self.project_dir)
         self.project_id = register(store, self.project_dir, self.project)
         self.device = _device(self.args.get("device"))
+        self.terminated = False
+        self._lock: IO[str] | None = None
         store.update(
             "jobs",
             job_id,
@@ -58,7 +67,8 @@ class Work:
 
     def begin(self) -> None:
         """Say that the work begins now; time spent waiting does not count."""
-        self.store.update("jobs", self.job_id, {"state": "running", "started": time.time()})
+        begun: dict[str, Value] = {"state": "running", "started": time.time(), "waits_for": None}
+        self.store.update("jobs", self.job_id, begun)
 
     def progress(self, done: int, total: int, note: str) -> None:
         """Say how far the work is; `note` names the present step in a few words."""
@@ -71,33 +81,79 @@ class Work:
         )
 
     def requested(self) -> str | None:
-        """Return what the user asked for: `stop`, `checkpoint` or None."""
+        """Return what the job must do now: `stop`, `pause`, `checkpoint` or None.
+
+        A training is to pause, as if the user asked for it, when its hours are over.
+        """
+        if self.terminated:
+            return "stop"
+        asked = self.asked()
+        if asked not in ("stop", "pause") and not allow(self.hours, time.time()):
+            return "pause"
+        return asked
+
+    def asked(self) -> str | None:
+        """Return what the user asked for: `stop`, `pause`, `checkpoint` or None."""
         value: str | None = self.store.scalar(
             "SELECT request FROM jobs WHERE id = ?", (self.job_id,)
         )
         return value
+
+    @property
+    def hours(self) -> str | None:
+        """The hours after which the job gives way; None for one that would have to begin anew."""
+        if self.kind not in _RESUMABLE:
+            return None
+        hours: str | None = self.store.scalar("SELECT hours FROM jobs WHERE id = ?", (self.job_id,))
+        return hours
 
     def answered(self) -> None:
         """Take back the request that was obeyed."""
         self.store.update("jobs", self.job_id, {"request": None})
 
     def check_stop(self) -> None:
-        """Raise `Stopped` when the user asked for it; call it between units of work."""
-        if self.requested() == "stop":
+        """Raise `Stopped` when the job must give way; call it between units of work."""
+        if self.requested() in ("stop", "pause"):
             raise Stopped
 
-    @contextmanager
-    def device_lock(self) -> Iterator[None]:
-        """Hold this box's device; the kernel frees it when the process dies."""
-        with machine.device_lock(self.device).open("w") as lock:
-            if not _try_lock(lock.fileno()):
-                self.store.update("jobs", self.job_id, {"state": "waiting", "device": self.device})
-                while not _try_lock(lock.fileno()):
-                    self.check_stop()
-                    time.sleep(0.3)
-            self.store.update("jobs", self.job_id, {"device": self.device})
+    def wait_turn(self, *, needs_device: bool) -> None:
+        """Wait until the job may begin, and begin; time spent waiting does not count.
+
+        The device's lock is held until this process ends, because only then its memory is free.
+        """
+        device = self.device if needs_device else None
+        said: str | None = None
+        while (reason := self._try_begin(device)) is not None:
+            if reason != said:
+                said = reason
+                waits = {"state": "waiting", "device": device, "waits_for": reason}
+                self.store.update("jobs", self.job_id, waits)
+            time.sleep(_POLL_SECONDS)
+
+    def _try_begin(self, device: str | None) -> str | None:
+        """Begin if that is possible now; else return what the job waits for."""
+        if self.terminated or self.asked() in ("stop", "pause"):
+            raise Stopped
+        reason = turns.obstacle(self.store, self.job_id, device)
+        if reason is not None:
+            return reason
+        if device is None:
             self.begin()
-            yield
+            return None
+        lock = machine.device_lock(device).open("a+", encoding="utf-8")
+        if not try_lock(lock.fileno()):
+            lock.seek(0)
+            signed = lock.read()
+            lock.close()
+            return turns.holder(self.store, self.job_id, device, signed)
+        if not turns.begin(self.store, self.job_id, device):
+            lock.close()
+            return turns.obstacle(self.store, self.job_id, device)
+        lock.truncate(0)
+        lock.write(f"job {self.job_id} of {self.store.workspace}")
+        lock.flush()
+        self._lock = lock
+        return None
 
     @contextmanager
     def heartbeat(self) -> Iterator[None]:
@@ -133,11 +189,3 @@ def _device(wanted: str | None) -> str:
     box = machine.read()
     there = any(gpu.device == wanted for gpu in box.gpus)
     return wanted if wanted and there else box.device
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

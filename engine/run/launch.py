@@ -9,6 +9,7 @@ from pathlib import Path
 from engine.base import gates, jobs
 from engine.base import project as projects
 from engine.base.errors import UsageError
+from engine.base.jobs import AT_ONCE, Turn
 from engine.base.project import Project
 from engine.base.store import Row, Store
 from engine.plan import document
@@ -25,6 +26,7 @@ def submit(
     name: str | None = None,
     then: Sequence[str] = (),
     accept: str = "",
+    turn: Turn = AT_ONCE,
 ) -> tuple[int, int]:
     """Record a run and start its training job.
 
@@ -37,6 +39,7 @@ def submit(
         name: The run's name; by default the project's name and a number.
         then: Kinds of the jobs that follow when the training is done.
         accept: Why a failed gate was overridden, here and in the jobs that follow.
+        turn: When the training may begin.
 
     Returns:
         The run's id and the job's id.
@@ -56,6 +59,7 @@ def submit(
         project_dir,
         {"run_id": run_id, "then": list(then), "accept": accept, "device": plan.device},
         project_id=project_id,
+        turn=turn,
     )
     store.update("runs", run_id, {"job_id": job_id})
     if accept and plan.gate.result == "fail":

@@ -43,7 +43,7 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
 
     Attributes:
         tokens: Tokens trained on in this session; the trainer counts them.
-        stopped: Whether the user asked to stop.
+        stopped: Whether the job was asked to stop or to pause.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
             return control
         self._polled = now
         request = self._work.requested()
-        if request == "stop":
+        if request in ("stop", "pause"):
             self.stopped = control.should_training_stop = True
         if request:
             control.should_save = self._asked = True

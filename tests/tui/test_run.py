@@ -100,7 +100,7 @@ async def test_an_empty_run_says_what_it_waits_for(open_run, records, shows):
     run_id = records.run("desk-8", "waiting", step=0, steps=600, device="gpu0")
     app = open_run(run_id)
     async with app.run_test(size=(80, 24)) as pilot:
-        for text in ("○ waiting", "No points yet", "Waits until gpu0 is free", "The log is empty"):
+        for text in ("○ waiting", "No points yet", "Waits for gpu0.", "The log is empty"):
             await shows(pilot, text)
 
 

@@ -13,7 +13,8 @@ from tui.widgets.keybar import KeyBar
 _SYMBOLS: tuple[Line, ...] = (
     (
         *(("● ", "active"), ("running   ", ""), ("○ ", "quiet"), ("waiting   ", "")),
-        *(("✓ ", "good"), ("done   ", ""), ("■ ", "warn"), ("stopped", "")),
+        *(("✓ ", "good"), ("done   ", ""), ("■ ", "warn"), ("stopped   ", "")),
+        *(("‖ ", "warn"), ("paused", "")),
     ),
     (("✗ ", "bad"), ("failed    ", ""), ("? ", "bad"), ("lost: its process died", "")),
 )
@@ -36,7 +37,7 @@ class HelpScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """Show the table."""
         keys = [_line(key) for key in (*KEYS.get(self._place, ()), *APP)]
-        lines = [*keys, [], *_SYMBOLS]
+        lines = [*keys, *_SYMBOLS]
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = "Keys"
             shown = Lines(lines)

@@ -6,15 +6,16 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.screen import Screen
 
+from engine.base.errors import TunesmithError
 from engine.base.store import Row
 from tui.feed import Broken, Fresh
 from tui.follow import RunReader
 from tui.keys import bindings
-from tui.looks import WINDOW, Home, HomeReader
+from tui.looks import WINDOW, Home, HomeReader, waiting_job
 from tui.widgets.canvas import Line, Lines, spread
 from tui.widgets.gauges import MachineStrip, bar
 from tui.widgets.keybar import KeyBar
@@ -163,6 +164,22 @@ class HomeScreen(Screen[None]):
         run_id = self._selected()
         self.app.copy_command(f"show {run_id}" if run_id else "runs")
 
+    @work(thread=True, group="line")
+    def action_in_line(self, where: str) -> None:
+        """Move the selected run's job, which waits, among those that wait with it."""
+        from engine.base import turns  # with psutil, for which the first frame does not wait
+
+        row = next((row for row in self._home.runs if row["id"] == self._selected()), None)
+        if row is None:
+            return
+        try:
+            place = turns.move(self.app.store, waiting_job(self.app.store, row), where)
+        except TunesmithError as error:
+            self.app.call_from_thread(self.app.complain, error)
+            return
+        said = f"{literal(row['name'])}: number {place.position} of {place.waiting} in line."
+        self.app.call_from_thread(self.app.notify, said, markup=False)
+
     def action_move(self, rows: int) -> None:
         """Move the cursor."""
         self.query_one(Table).move(rows)
@@ -291,8 +308,8 @@ def _job_line(job: Row, width: int) -> Line:
     if job["state"] in ("failed", "lost"):
         return spread([*head, (literal(job["error"] or ""), "quiet")], [], width)
     if job["state"] != "running":
-        waits = f"waits for {job['device']}" if job["device"] else "waits for a worker"
-        return spread(head, [(waits, "quiet")], width)
+        waits = job["waits_for"] or job["device"] or "a worker"
+        return spread([*head, (f"waits for {literal(waits)}", "quiet")], [], width)
     done = share(job["done"], job["total"])
     if job["kind"] == "train" and job["seconds_left"] is not None:
         clock = f"{duration(job['seconds_left'])} left"

@@ -27,7 +27,8 @@ from tui.words import ago, duration, figure, literal, share, size, state, tone
 if TYPE_CHECKING:
     from tui.app import TunesmithApp
 
-_ENDED = ("failed", "stopped", "lost")
+_ENDED = ("failed", "stopped", "paused", "lost")
+_ASKED = {"stop": "Stops", "pause": "Pauses", "checkpoint": "Saves a checkpoint"}
 _AFTER = {"eval": "evaluation", "export": "export"}
 
 
@@ -111,13 +112,14 @@ class RunScreen(Screen[None]):
         """Show only the keys that do something now."""
         del parameters
         job = self._run.at_work if self._run else None
-        if action in ("stop", "checkpoint", "resume", "results", "export"):
+        if action in ("stop", "pause", "checkpoint", "resume", "results", "export"):
             if self._run is None or job is None:
                 return False
             at_work = job["state"] in jobs.OPEN
             trained = self._run.state == "done"
             return {
                 "stop": at_work,
+                "pause": at_work,
                 "checkpoint": at_work and job["kind"] == "train",
                 "resume": job["state"] in _ENDED,
                 "results": trained,
@@ -153,6 +155,10 @@ class RunScreen(Screen[None]):
         """Ask for a checkpoint at the next step."""
         self._ask("checkpoint")
 
+    def action_pause(self) -> None:
+        """Ask the job to free the device after this step."""
+        self._ask("pause")
+
     def action_results(self) -> None:
         """Compare the tuned model with the base."""
         self.app.open(f"score:{self.run_id}")
@@ -187,7 +193,8 @@ class RunScreen(Screen[None]):
         except TunesmithError as error:
             self.app.call_from_thread(self.app.complain, error)
             return
-        said = "It stops after this step." if what == "stop" else "It saves after this step."
+        does = {"stop": "stops", "pause": "pauses", "checkpoint": "saves"}[what]
+        said = f"It {does} after this step."
         self.app.call_from_thread(self.app.notify, said, markup=False)
 
     @work(thread=True, group="request")
@@ -262,7 +269,7 @@ def _progress(run: Run, width: int) -> Line:
             (f"  {literal(job['note']) or 'starting'}", ""),
         ]
     part = share(row["step"], row["steps"])
-    colour = {"done": "good", "failed": "bad", "lost": "bad", "stopped": "warn"}
+    colour = {"done": "good", "failed": "bad", "lost": "bad", "stopped": "warn", "paused": "warn"}
     text = f"  {row['step']:,} of {row['steps']:,} steps  {100 * part:3.0f} %"
     left = run.latest.get("seconds_left")
     if run.state == "running" and left is not None:
@@ -287,13 +294,13 @@ def _banner(run: Run) -> list[Line]:
             [(f" {state(job['state'])[0]} ", "bad"), (literal(what), "bad")],
             [("   ", ""), (literal(job["fix"] or ""), "")],
         ]
-    if job["state"] == "stopped":
-        return [[(" ■ Stopped; its work is saved. ", "warn"), ("r", "key"), (" goes on.", "")]]
-    if job["state"] == "waiting":
-        return [[(f" ○ Waits until {literal(job['device'])} is free.", "quiet")]]
+    if job["state"] in ("stopped", "paused"):
+        said = f" {state(job['state'])}; its work is saved. "
+        return [[(said, "warn"), ("r", "key"), (" goes on.", "")]]
+    if job["state"] == "waiting" and not job["request"]:
+        return [[(f" ○ Waits for {literal(job['waits_for'] or job['device'])}.", "quiet")]]
     if job["request"]:
-        asked = {"stop": "Stops", "checkpoint": "Saves a checkpoint"}[job["request"]]
-        return [[(f" ○ {asked} at the next step.", "quiet")]]
+        return [[(f" ○ {_ASKED[job['request']]} at the next step.", "quiet")]]
     return []
 
 

@@ -124,8 +124,8 @@ def job_lines(job: Row, width: int, again: Line) -> list[Line]:
     lines: list[Line] = [spread(head, [(duration(took), "quiet")], width)]
     if job["state"] in jobs.OPEN:
         part = share(job["done"], job["total"])
-        waits = "waits until the device is free" if job["state"] == "waiting" else "starting"
-        note = literal(job["note"]) or waits
+        waits = f"waits for {job['waits_for']}" if job["waits_for"] else "starting"
+        note = literal(waits if job["state"] == "waiting" else job["note"] or waits)
         return [*lines, [*bar(part, width - 6), (f" {100 * part:3.0f} %", "")], [(note, "quiet")]]
     if job["state"] in ("failed", "lost"):
         what = " ".join(filter(None, (job["error_where"], job["error"])))

@@ -1,4 +1,4 @@
-"""Verbs about jobs: list, watch, log, stop, checkpoint, resume."""
+"""Verbs about jobs: list, watch, log, stop, checkpoint, resume; `queue.py` has the others."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from engine.base import jobs
+from engine.base import jobs, turns
 from engine.base.errors import GateError, TunesmithError
-from engine.base.store import Store
+from engine.base.store import Row, Store
 from tui import output, words
 from tui.verbs.options import as_json, open_store
 
@@ -22,26 +22,29 @@ def jobs_verb(everything: bool, as_json: bool) -> None:
     store = open_store()
     jobs.mark_lost(store)
     rows = store.rows(
-        "SELECT id, kind, state, device, done, total, note, error, error_where, fix, created, "
-        "started, ended FROM jobs ORDER BY id DESC LIMIT ?",
+        "SELECT id, kind, state, device, priority, hours, waits_for, done, total, note, error, "
+        "error_where, fix, created, started, ended, (SELECT group_concat(needs_id) FROM job_needs "
+        "WHERE job_id = jobs.id) AS needs FROM jobs ORDER BY id DESC LIMIT ?",
         (-1 if everything else 20,),
     )
+    places = turns.positions(store)
     if as_json:
-        output.emit([dict(row) for row in rows])
+        output.emit([_json(row, places.get(row["id"])) for row in rows])
         return
     if not rows:
         output.say("No jobs yet. `tunesmith demo` starts the first ones.")
         return
     output.table(
-        ("job", "kind", "state", "progress", "took", "what"),
+        ("job", "kind", "state", "line", "progress", "took", "what, or what it waits for"),
         [
             (
                 row["id"],
                 row["kind"],
                 words.state(row["state"]),
+                places.get(row["id"]),
                 f"{row['done']}/{row['total']}" if row["total"] else "",
                 _took(row),
-                row["error"] or row["note"],
+                _what(row),
             )
             for row in rows
         ],
@@ -83,7 +86,7 @@ def log_verb(job_id: int, as_json: bool) -> None:
 @as_json
 def stop_verb(job_id: int, as_json: bool) -> None:
     """Ask a job to save its work and stop; `resume` goes on from there."""
-    _ask(job_id, "stop", as_json)
+    ask(job_id, "stop", as_json)
 
 
 @click.command("checkpoint", epilog="Example: tunesmith checkpoint 3")
@@ -91,16 +94,22 @@ def stop_verb(job_id: int, as_json: bool) -> None:
 @as_json
 def checkpoint_verb(job_id: int, as_json: bool) -> None:
     """Ask a training job to write a checkpoint now."""
-    _ask(job_id, "checkpoint", as_json)
+    ask(job_id, "checkpoint", as_json)
 
 
 @click.command("resume", epilog="Example: tunesmith resume 3 --watch")
-@click.argument("job_id", type=int, metavar="ID")
+@click.argument("job_id", type=int, metavar="[ID]", required=False)
 @click.option("--watch", "follow", is_flag=True, help="Follow the job.")
+@click.option("--lost", is_flag=True, help="Every job whose process is gone, and no other.")
 @as_json
-def resume_verb(job_id: int, follow: bool, as_json: bool) -> None:
-    """Go on with a stopped, failed or lost job, from its last checkpoint."""
+def resume_verb(job_id: int | None, follow: bool, lost: bool, as_json: bool) -> None:
+    """Go on with a paused, stopped, failed or lost job, from its last checkpoint."""
+    if (job_id is None) != lost or (lost and follow):
+        raise click.UsageError("Name one job, or give --lost alone.")
     store = open_store()
+    if job_id is None:
+        _resume_lost(store, as_json)
+        return
     jobs.restart(store, job_id)
     if follow:
         watch(store, job_id, as_json=as_json)
@@ -119,13 +128,13 @@ def watch(store: Store, job_id: int, *, as_json: bool) -> None:
             output.emit_line({"event": event.kind, **event.data})
     else:
         state = watching.follow(store, job_id)
-        if state in {"done", "stopped"}:
+        if state in {"done", "stopped", "paused"}:
             output.say(f"  {words.state(state)}: job {job_id}")
     raise_fault(store, job_id)
 
 
 def follow(store: Store, job_id: int, *, quiet: bool) -> None:
-    """Follow a job that is a part of a verb; raise its fault, and an error where it was stopped.
+    """Follow a job that is a part of a verb; raise its fault, and an error where it was halted.
 
     Args:
         store: The workspace's store.
@@ -136,8 +145,8 @@ def follow(store: Store, job_id: int, *, quiet: bool) -> None:
 
     state = watching.follow(store, job_id, quiet=quiet)
     raise_fault(store, job_id)
-    if state == "stopped":
-        raise TunesmithError("The job was stopped.", f"Go on: `tunesmith resume {job_id}`.")
+    if state in {"stopped", "paused"}:
+        raise TunesmithError(f"The job was {state}.", f"Go on: `tunesmith resume {job_id}`.")
 
 
 def raise_fault(store: Store, job_id: int) -> None:
@@ -148,13 +157,35 @@ def raise_fault(store: Store, job_id: int) -> None:
         raise kind(job["error"] or "The job failed.", job["fix"] or "", job["error_where"] or "")
 
 
-def _ask(job_id: int, what: str, as_json: bool) -> None:
+def ask(job_id: int, what: str, as_json: bool) -> None:
+    """Ask a job for something, and say so."""
     store = open_store()
     jobs.request(store, job_id, what)
     if as_json:
         output.emit({"job": job_id, "request": what})
     else:
         output.say(f"Asked job {job_id} to {what}; it obeys after its present step.")
+
+
+def _resume_lost(store: Store, as_json: bool) -> None:
+    restarted = jobs.restart_lost(store)
+    if as_json:
+        output.emit({"jobs": restarted})
+    elif restarted:
+        output.say(f"Going on: {', '.join(f'job {job_id}' for job_id in restarted)}.")
+    else:
+        output.say("No job was lost.")
+
+
+def _json(row: Row, position: int | None) -> dict[str, Any]:
+    needs = [int(needed) for needed in (row["needs"] or "").split(",") if needed]
+    return {**dict(row), "needs": needs, "position": position}
+
+
+def _what(row: Row) -> str:
+    if row["waits_for"]:
+        return f"waits for {row['waits_for']}"
+    return str(row["error"] or row["note"])
 
 
 def _took(row: Any) -> str:

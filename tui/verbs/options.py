@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 
 import click
 
-from engine.base import paths, project
+from engine.base import jobs, paths, project
+from engine.base.hours import Hours
+from engine.base.jobs import Turn
 from engine.base.store import Store
 from engine.base.work import register
 
@@ -27,6 +29,25 @@ project_option = click.option(
 settings_option = click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a value of the recipe."
 )
+priority_option = click.option(
+    "--priority",
+    type=int,
+    default=0,
+    metavar="N",
+    help="Jobs of a higher priority go first; 0 by itself.",
+)
+after_option = click.option(
+    "--after",
+    type=int,
+    multiple=True,
+    metavar="JOB",
+    help="Begin once this job is done; may be given more than once.",
+)
+hours_option = click.option(
+    "--hours",
+    metavar="HH:MM-HH:MM",
+    help="Train in these hours only, such as 22:00-07:00 (local time); else at any hour.",
+)
 
 
 class Place:
@@ -44,6 +65,20 @@ class Place:
         self.project = project.load(self.folder)
         self.store = open_store(workspace)
         self.project_id = register(self.store, self.folder, self.project)
+
+
+def turn_of(
+    store: Store, priority: int, after: tuple[int, ...] = (), hours: str | None = None
+) -> Turn:
+    """Return when a job may begin, as its options say.
+
+    Raises:
+        UsageError: There is no such job to wait for, or the hours are no hours.
+    """
+    for job_id in after:
+        jobs.get(store, job_id)
+    checked = None if hours is None else str(Hours.parse(hours))
+    return Turn(priority, tuple(sorted(set(after))), checked)
 
 
 def open_store(workspace: Path | None = None) -> Store:

@@ -7,10 +7,18 @@ from typing import Any
 import click
 
 from engine.base import jobs
+from engine.base.jobs import Turn
 from engine.base.store import Store
 from tui import output
 from tui.verbs.jobs import watch
-from tui.verbs.options import accept, as_json, open_store
+from tui.verbs.options import (
+    accept,
+    after_option,
+    as_json,
+    open_store,
+    priority_option,
+    turn_of,
+)
 
 SUBJECTS = {"base": "base, told how", "few_shot": "base, shown 12 examples", "tuned": "tuned"}
 
@@ -72,21 +80,24 @@ def show_verb(run: str, as_json: bool) -> None:
 
 @click.command("eval", epilog="Example: tunesmith eval 1")
 @click.argument("run")
+@priority_option
+@after_option
 @accept
 @as_json
-def eval_verb(run: str, accept: str, as_json: bool) -> None:
+def eval_verb(run: str, priority: int, after: tuple[int, ...], accept: str, as_json: bool) -> None:
     """Evaluate a run against the base, told and shown how, on the held-out rows."""
     from engine.ship.history import resolve_run
 
     store = open_store()
     run_id = resolve_run(store, run)
-    submit_for_run(store, "eval", run_id, {"accept": accept}, as_json=as_json)
+    turn = turn_of(store, priority, after)
+    submit_for_run(store, "eval", run_id, {"accept": accept}, turn, as_json=as_json)
     if not as_json:
         print_results(store, run_id)
 
 
 def submit_for_run(
-    store: Store, kind: str, run_id: int, args: dict[str, Any], *, as_json: bool
+    store: Store, kind: str, run_id: int, args: dict[str, Any], turn: Turn, *, as_json: bool
 ) -> None:
     """Submit a job about a run and follow it to its end."""
     row = store.row(
@@ -97,7 +108,12 @@ def submit_for_run(
     from pathlib import Path
 
     job = jobs.submit(
-        store, kind, Path(row["path"]), {"run_id": run_id, **args}, project_id=row["id"]
+        store,
+        kind,
+        Path(row["path"]),
+        {"run_id": run_id, **args},
+        project_id=row["id"],
+        turn=turn,
     )
     watch(store, job, as_json=as_json)
 

@@ -9,7 +9,17 @@ import click
 from engine.base.gates import enforce
 from tui import output
 from tui.verbs.jobs import watch
-from tui.verbs.options import Place, accept, as_json, project_option, settings_option
+from tui.verbs.options import (
+    Place,
+    accept,
+    after_option,
+    as_json,
+    hours_option,
+    priority_option,
+    project_option,
+    settings_option,
+    turn_of,
+)
 from tui.verbs.plan import plan_to_train
 
 
@@ -21,6 +31,9 @@ from tui.verbs.plan import plan_to_train
 @click.option("--name", help="The run's name; else the project's name and a number.")
 @click.option("--watch", "follow", is_flag=True, help="Follow the job.")
 @click.option("--only", is_flag=True, help="Train only; else evaluation and export follow.")
+@priority_option
+@after_option
+@hours_option
 @accept
 @as_json
 def train_verb(
@@ -31,6 +44,9 @@ def train_verb(
     name: str | None,
     follow: bool,
     only: bool,
+    priority: int,
+    after: tuple[int, ...],
+    hours: str | None,
     accept: str,
     as_json: bool,
 ) -> None:
@@ -38,6 +54,7 @@ def train_verb(
     from engine.run.launch import submit
 
     place = Place(project_dir)
+    turn = turn_of(place.store, priority, after, hours)
     plan = plan_to_train(place, settings, recipe, plan_id)
     enforce(plan.gate, accept)
     run, job = submit(
@@ -49,6 +66,7 @@ def train_verb(
         name=name,
         then=() if only else ("eval", "export"),
         accept=accept,
+        turn=turn,
     )
     if as_json and not follow:
         output.emit({"run": run, "job": job})

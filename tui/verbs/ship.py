@@ -8,23 +8,40 @@ from pathlib import Path
 import click
 
 from tui import output
-from tui.verbs.options import accept, as_json, open_store
+from tui.verbs.options import (
+    accept,
+    after_option,
+    as_json,
+    open_store,
+    priority_option,
+    turn_of,
+)
 from tui.verbs.results import print_artifacts, submit_for_run
 
 
 @click.command("export", epilog="Example: tunesmith export 1 --to F16,Q8_0")
 @click.argument("run")
 @click.option("--to", "types", help="Types, by comma: F16,Q8_0,Q6_K,Q4_K_M; else the project's.")
+@priority_option
+@after_option
 @accept
 @as_json
-def export_verb(run: str, types: str | None, accept: str, as_json: bool) -> None:
+def export_verb(
+    run: str,
+    types: str | None,
+    priority: int,
+    after: tuple[int, ...],
+    accept: str,
+    as_json: bool,
+) -> None:
     """Merge, convert to GGUF and prove each file equal to what was trained."""
     from engine.ship.history import artifacts, resolve_run
 
     store = open_store()
     run_id = resolve_run(store, run)
     wanted = {"types": [name.strip() for name in types.split(",")]} if types else {}
-    submit_for_run(store, "export", run_id, {"accept": accept, **wanted}, as_json=as_json)
+    turn = turn_of(store, priority, after)
+    submit_for_run(store, "export", run_id, {"accept": accept, **wanted}, turn, as_json=as_json)
     if not as_json:
         print_artifacts(artifacts(store, run_id))
 

@@ -56,8 +56,9 @@ def test_a_reused_pid_is_not_taken_for_the_worker(workspace, process):
 
 
 def test_a_job_that_never_got_a_process_is_lost_after_the_silence(workspace):
-    old = _job(workspace, state="queued", created=time.time() - jobs.SILENCE_SECONDS - 1)
-    new = _job(workspace, state="queued")
+    silent = time.time() - jobs.SILENCE_SECONDS - 1
+    old = _job(workspace, state="queued", created=silent, heartbeat=None)
+    new = _job(workspace, state="queued", heartbeat=None)
     jobs.mark_lost(workspace)
     assert jobs.get(workspace, old)["state"] == "lost"
     assert jobs.get(workspace, new)["state"] == "queued"

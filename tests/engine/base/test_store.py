@@ -117,3 +117,34 @@ def test_widening_the_scores_keeps_them_and_what_belongs_to_them(tmp_path):
     assert "scores_wider" not in str(
         [row[0] for row in store.rows("SELECT sql FROM sqlite_master")]
     )
+
+
+def test_the_queue_keeps_the_jobs_and_what_refers_to_them(tmp_path):
+    from sqlite_utils import Database
+
+    from engine.base.schema import migrations
+
+    connection = sqlite3.connect(tmp_path / "runs.db")
+    migrations.apply(Database(connection), stop_before="m005_queue")
+    connection.execute("PRAGMA user_version = 4")
+    connection.execute(
+        "INSERT INTO jobs (id, kind, state, request, note, created) "
+        "VALUES (5, 'train', 'running', 'stop', 'training', 1.5)"
+    )
+    connection.execute("INSERT INTO job_log VALUES (1, 5, 2.0, 'info', 'step 1')")
+    connection.commit()
+    connection.close()
+
+    store = Store(tmp_path)
+    job = store.row("SELECT * FROM jobs")
+    assert [job[name] for name in ("id", "state", "request", "note", "created")] == [
+        5, "running", "stop", "training", 1.5,
+    ]  # fmt: skip
+    assert [job[name] for name in ("priority", "place", "hours", "waits_for")] == [0, 0, None, None]
+    assert store.scalar("SELECT count(*) FROM run_list") == 0
+    store.update("jobs", 5, {"state": "paused", "request": "pause"})
+    with pytest.raises(sqlite3.IntegrityError):
+        store.update("jobs", 5, {"state": "asleep"})
+    store.execute("DELETE FROM jobs")
+    assert store.scalar("SELECT count(*) FROM job_log") == 0
+    assert store.rows("PRAGMA foreign_key_check") == []

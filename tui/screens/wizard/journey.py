@@ -202,4 +202,6 @@ def _state(job: Row | None) -> State:
         return "todo"
     if job["state"] in OPEN:
         return "busy"
-    return "done" if job["state"] == "done" else "warn" if job["state"] == "stopped" else "fault"
+    if job["state"] in ("stopped", "paused"):
+        return "warn"
+    return "done" if job["state"] == "done" else "fault"
