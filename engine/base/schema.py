@@ -49,6 +49,12 @@ def m004_advice_and_fit(db: Any) -> None:
     _run(db, "m004_advice_and_fit")
 
 
+@migrations()  # type: ignore[untyped-decorator]
+def m007_sweeps(db: Any) -> None:
+    """Sweeps with their trials and values, and learning-rate range tests with their points."""
+    _run(db, "m007_sweeps")
+
+
 def migrate(connection: sqlite3.Connection) -> int:
     """Bring a store to the newest schema; each migration is one transaction. Return its version."""
     database = Database(connection)

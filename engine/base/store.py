@@ -17,7 +17,7 @@ from typing import Any
 from engine.base.errors import TunesmithError
 from engine.base.paths import STORE_NAME
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 Row = sqlite3.Row
 Value = str | int | float | None
 
