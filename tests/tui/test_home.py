@@ -165,3 +165,23 @@ async def test_a_terminal_too_small_shows_one_line_and_recovers(app, records, sh
         assert not isinstance(app.screen, SmallScreen)
         await pilot.resize_terminal(79, 24)
         await shows(pilot, "Please enlarge")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_jobs_without_a_run_are_named_and_no_key_stumbles_over_them(
+    app, records, shows, screen_text, size
+):
+    records.job("sweep", "running", done=8, total=24, note="trial 2 of 4: lora_rank=8")
+    records.job("rates", "waiting", device="cpu")
+    records.job("sweep", "failed", error="Two trials in a row failed: The memory ran out.")
+    async with app.run_test(size=size) as pilot:
+        for text in ("running sweep", "trial 2 of 4", "33 %", "waiting rates", "Two trials"):
+            await shows(pilot, text)
+        await pilot.press("enter", "e", "x", "y", "j", "G")
+        assert app.clipboard == "tunesmith runs"
+        assert app.screen is app.screen_stack[0]
+        records.run("desk-sweep1-2", "running")
+        await shows(pilot, "desk-sweep1-2")
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(app.screen, RunScreen)

@@ -112,8 +112,5 @@ def _compared(times: float) -> str:
     """Say how the proposal lies to the plan's rate; a factor of two is within the test's error."""
     if 0.5 <= times <= 2:
         return ", which is the same within the test's error"
-    return (
-        f"; the proposal is {times:.1f} times that"
-        if times > 1
-        else (f"; the proposal is a {1 / times:.1f}th of that")
-    )
+    way = "higher" if times > 1 else "lower"
+    return f"; the proposal is {way} by a factor of {max(times, 1 / times):.1f}"

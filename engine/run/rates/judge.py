@@ -6,6 +6,7 @@ with its correction for the first steps, and stopping by it, are fastai's way.
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Sequence
@@ -86,11 +87,12 @@ def propose(steps: Sequence[Step]) -> Proposal:
     if len(finite) <= _START + _LEAST_POINTS:
         return Proposal(None, None, None, "can't tell", "The test was too short to say anything.")
     blow_up = steps[-1].rate if exploded(steps) else None
-    first, lowest = _first(finite), min(finite, key=lambda step: step.smoothed)
-    fall, needed = first - lowest.smoothed, _needed(finite, first)
+    first, lowest = _first(finite), min(finite[_START:], key=lambda step: step.smoothed)
     falling = [step for step in finite if step.rate <= lowest.rate]
+    scatter = _scatter(finite[: max(len(falling), 2 * _START)])
+    fall, needed = first - lowest.smoothed, _needed(scatter, first)
     slope, sigma, at = min(
-        (_slope(finite, step.rate) for step in falling), default=(0.0, math.inf, 0.0)
+        (_slope(finite, step.rate, scatter) for step in falling), default=(0.0, 0.0, 0.0)
     )
     if fall < needed or slope > -_SIGMAS * sigma:
         why = (
@@ -112,14 +114,19 @@ def _first(steps: Sequence[Step]) -> float:
     return statistics.fmean(step.loss for step in steps[:_START])
 
 
-def _needed(steps: Sequence[Step], first: float) -> float:
+def _scatter(steps: Sequence[Step]) -> float:
+    """The scatter from batch to batch, whatever the trend: by the differences of neighbours."""
+    squares = [(one.loss - other.loss) ** 2 for one, other in itertools.pairwise(steps)]
+    return math.sqrt(statistics.fmean(squares) / 2)
+
+
+def _needed(scatter: float, first: float) -> float:
     """The fall of the smoothed loss that chance does not make."""
-    scatter = statistics.stdev(step.loss for step in steps[:_START])
     smoothed = scatter * math.sqrt((1 - _KEPT) / (1 + _KEPT))
     return max(_SIGMAS * math.hypot(smoothed, scatter / math.sqrt(_START)), _LEAST_FALL * first)
 
 
-def _slope(steps: Sequence[Step], rate: float) -> tuple[float, float, float]:
+def _slope(steps: Sequence[Step], rate: float, scatter: float) -> tuple[float, float, float]:
     """Return the loss's slope around a rate, a decade its unit, its standard error, and the rate.
 
     The losses themselves are fitted, to both sides: the smoothed ones lag behind by some steps,
@@ -130,14 +137,12 @@ def _slope(steps: Sequence[Step], rate: float) -> tuple[float, float, float]:
         for step in steps
         if abs(math.log10(step.rate / rate)) <= _WINDOW
     ]
-    if len(near) < _LEAST_POINTS:
-        return 0.0, math.inf, rate
     places, losses = zip(*near, strict=True)
-    slope, height = statistics.linear_regression(places, losses)
-    spread = statistics.fmean(places)
-    squares = sum((place - spread) ** 2 for place in places)
-    rest = sum((loss - height - slope * place) ** 2 for place, loss in near)
-    return slope, math.sqrt(rest / (len(near) - 2) / squares), rate
+    if len(near) < _LEAST_POINTS or places[-1] < _WINDOW / 2 or places[0] > -_WINDOW / 2:
+        return 0.0, 0.0, rate
+    slope, _ = statistics.linear_regression(places, losses)
+    middle = statistics.fmean(places)
+    return slope, scatter / math.sqrt(sum((place - middle) ** 2 for place in places)), rate
 
 
 def _neat(rate: float) -> float:
