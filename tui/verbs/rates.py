@@ -62,6 +62,12 @@ def rates_verb(
         {"plan_id": plan.id, "steps": steps, "device": plan.device},
         project_id=place.project_id,
     )
+    if not as_json:
+        rows = plan["micro_batch"] * plan["accumulation"]
+        output.say(
+            f"  range test as job {job}: up to {steps} steps of {rows} training rows, predicted "
+            f"{output.duration(plan.seconds / plan['steps'] * steps)} at most."
+        )
     follow(place.store, job, quiet=as_json)
     _write(of_job(place.store, job), as_json=as_json)
 

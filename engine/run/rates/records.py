@@ -12,7 +12,7 @@ from engine.base.store import Store
 from engine.run.rates.judge import Proposal, Step
 
 _SHOWN = (
-    *("id", "job_id", "plan_id", "recipe", "model", "dataset_id", "steps", "rows", "train_rows"),
+    *("id", "job", "plan", "recipe", "model", "dataset", "steps", "rows", "train_rows"),
     *("own_rate", "proposal", "steepest", "blow_up", "certainty", "why", "seconds"),
 )
 
@@ -64,7 +64,8 @@ def show(store: Store, test_id: int | None = None) -> dict[str, Any]:
         UsageError: There is none.
     """
     row = store.row(
-        "SELECT t.*, p.recipe, p.model, p.dataset_id FROM rate_tests t "
+        "SELECT t.*, t.job_id AS job, t.plan_id AS plan, p.recipe, p.model, "
+        "p.dataset_id AS dataset FROM rate_tests t "
         "JOIN plans p ON p.id = t.plan_id WHERE t.id = COALESCE(?, (SELECT max(id) "
         "FROM rate_tests))",
         (test_id,),

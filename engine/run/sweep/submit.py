@@ -94,8 +94,8 @@ def prepare(
     tried = axis.grid(axes, project.seed) if sampler == "grid" else axis.corners(axes)
     proposed = [plan_of(store, project, dataset_id, {**settings, **values}) for values in tried]
     for plan, values in zip(proposed, tried, strict=True):
-        _require_points(plan, values)
         gates.enforce(plan.gate, accept)
+        _require_points(plan, values)
     seconds = count * statistics.fmean(plan.seconds for plan in proposed)
     return Sweep(project, dataset_id, axes, settings, sampler, count, seconds)
 
@@ -189,7 +189,7 @@ def _require_points(plan: Plan, values: Mapping[str, Scalar]) -> None:
         raise UsageError(
             f"A trial of {axis.words(values)} has {plan['steps']} steps and measures its "
             f"validation loss every {plan['validate_every']}: too seldom to compare trials.",
-            "Leave validate_every out, or train for more steps.",
+            "Train for more steps, or measure more often.",
             "validate_every",
         )
 
