@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from engine.worker import STAGES
 from tui.app import TunesmithApp
 from tui.screens.help import HelpScreen
 from tui.screens.run import RunScreen
 from tui.screens.small import SmallScreen
 from tui.widgets.table import Table
+from tui.words import KINDS
 
 SIZES = [(80, 24), (200, 60)]
 
@@ -185,3 +187,8 @@ async def test_jobs_without_a_run_are_named_and_no_key_stumbles_over_them(
         await pilot.press("enter")
         await pilot.pause()
         assert isinstance(app.screen, RunScreen)
+
+
+def test_every_kind_of_job_has_a_name_that_fits_its_column():
+    assert set(KINDS) == set(STAGES)
+    assert all(len(name) < 9 for name in KINDS.values())

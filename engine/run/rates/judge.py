@@ -91,23 +91,31 @@ def propose(steps: Sequence[Step]) -> Proposal:
     falling = [step for step in finite if step.rate <= lowest.rate]
     scatter = _scatter(finite[: max(len(falling), 2 * _START)])
     fall, needed = first - lowest.smoothed, _needed(scatter, first)
-    slope, sigma, at = min(
-        (_slope(finite, step.rate, scatter) for step in falling), default=(0.0, 0.0, 0.0)
-    )
-    if fall < needed or slope > -_SIGMAS * sigma:
+    if fall < needed:
         why = (
             f"The loss does not fall by more than chance: from {first:.3f} at tiny rates to "
             f"{lowest.smoothed:.3f} at its lowest; it would have to fall by {needed:.3f}."
         )
         return Proposal(None, None, blow_up, "can't tell", why)
-    fastest = f"The loss falls fastest at {at:.1e}"
+    slope, sigma, at = min(_slope(finite, step.rate, scatter) for step in falling)
+    return _of(at if slope < -_SIGMAS * sigma else None, blow_up)
+
+
+def _of(steepest: float | None, blow_up: float | None) -> Proposal:
+    """The lower of the steepest fall and a tenth of the blow-up."""
+    walls = "it does not blow up within the rates tried"
+    if blow_up is not None:
+        walls = f"it blows up at {blow_up:.1e}, a tenth of which is {blow_up / 10:.1e}"
+    if steepest is None:
+        why = f"The loss falls, but nowhere over half a decade; {walls}."
+        rate = None if blow_up is None else _neat(blow_up / 10)
+        return Proposal(rate, None, blow_up, "can't tell" if rate is None else "rough", why)
+    why = f"The loss falls fastest at {steepest:.1e}; {walls}."
     if blow_up is None:
-        why = f"{fastest}; it did not blow up within the rates tried."
-        return Proposal(_neat(at), at, None, "rough", why)
-    rate = min(at, blow_up / 10)
-    agree = blow_up / _AGREE <= at
-    why = f"{fastest} and blows up at {blow_up:.1e}; a tenth of that is {blow_up / 10:.1e}."
-    return Proposal(_neat(rate), at, blow_up, "clear" if agree else "rough", why)
+        return Proposal(_neat(steepest), steepest, None, "rough", why)
+    agree = blow_up / _AGREE <= steepest
+    rate = _neat(min(steepest, blow_up / 10))
+    return Proposal(rate, steepest, blow_up, "clear" if agree else "rough", why)
 
 
 def _first(steps: Sequence[Step]) -> float:

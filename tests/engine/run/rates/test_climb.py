@@ -27,22 +27,31 @@ def pairs(bench, examples):
     return bench.dataset("preference", examples)
 
 
-def submitted(bench, base, recipe, dataset_id, **settings):
-    """A job's work, in this process, on a saved plan."""
-    given = {"micro_batch": 2, "accumulation": 1, "precision": "fp32", **settings}
-    chosen = replace(bench.project, recipe=recipe, base_model=str(base))
-    plan = plans.save(
-        bench.store, bench.project_id, plans.propose(bench.store, chosen, dataset_id, given)
-    )
-    args = {"plan_id": plan.id, "steps": STEPS}
-    return Work(bench.store, jobs.enqueue(bench.store, "rates", bench.folder, args))
+@pytest.fixture
+def submitted(bench, base):
+    """Jobs' work, in this process, on saved plans; ended afterwards, or the bench would kill us."""
+    begun = []
+
+    def submit(recipe, dataset_id, **settings):
+        given = {"micro_batch": 2, "accumulation": 1, "precision": "fp32", **settings}
+        chosen = replace(bench.project, recipe=recipe, base_model=str(base))
+        plan = plans.save(
+            bench.store, bench.project_id, plans.propose(bench.store, chosen, dataset_id, given)
+        )
+        args = {"plan_id": plan.id, "steps": STEPS}
+        begun.append(jobs.enqueue(bench.store, "rates", bench.folder, args))
+        return Work(bench.store, begun[-1])
+
+    yield submit
+    for job_id in begun:
+        bench.store.update("jobs", job_id, {"state": "done"})
 
 
 @pytest.mark.parametrize("recipe", ["sft-lora", "sft-qlora", "sft-full", "dpo-lora"])
-def test_the_rate_climbs_and_every_step_is_recorded(bench, base, pairs, recipe):
+def test_the_rate_climbs_and_every_step_is_recorded(bench, submitted, pairs, recipe):
     dataset_id = pairs if recipe == "dpo-lora" else bench.dataset_id
     settings = {} if recipe == "sft-full" else {"lora_rank": 4}
-    work = submitted(bench, base, recipe, dataset_id, **settings)
+    work = submitted(recipe, dataset_id, **settings)
     runs = bench.store.scalar("SELECT count(*) FROM runs")
     climb.climb(work)
     test = records.of_job(bench.store, work.job_id)
@@ -62,8 +71,8 @@ def test_the_rate_climbs_and_every_step_is_recorded(bench, base, pairs, recipe):
     assert bench.store.scalar("SELECT count(*) FROM checkpoints") == 0
 
 
-def test_a_stop_ends_it_and_keeps_nothing(bench, base):
-    work = submitted(bench, base, "sft-lora", bench.dataset_id, lora_rank=4)
+def test_a_stop_ends_it_and_keeps_nothing(bench, submitted):
+    work = submitted("sft-lora", bench.dataset_id, lora_rank=4)
     bench.store.update("jobs", work.job_id, {"request": "stop"})
     with pytest.raises(Stopped):
         climb.climb(work)
@@ -71,10 +80,10 @@ def test_a_stop_ends_it_and_keeps_nothing(bench, base):
     assert bench.store.scalar(found, (work.job_id,)) == 0
 
 
-def test_the_same_plan_gives_the_same_curve(bench, base):
+def test_the_same_plan_gives_the_same_curve(bench, submitted):
     curves = []
     for _ in range(2):
-        work = submitted(bench, base, "sft-lora", bench.dataset_id, lora_rank=4)
+        work = submitted("sft-lora", bench.dataset_id, lora_rank=4)
         climb.climb(work)
         curves.append([p["loss"] for p in records.of_job(bench.store, work.job_id)["points"]])
     assert curves[0] == curves[1]
