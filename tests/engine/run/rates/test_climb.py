@@ -47,7 +47,10 @@ def submitted(bench, base):
         bench.store.update("jobs", job_id, {"state": "done"})
 
 
-@pytest.mark.parametrize("recipe", ["sft-lora", "sft-qlora", "sft-full", "dpo-lora"])
+@pytest.mark.parametrize(
+    "recipe",
+    ["sft-lora", "sft-qlora", "sft-full", pytest.param("dpo-lora", marks=pytest.mark.slow)],
+)
 def test_the_rate_climbs_and_every_step_is_recorded(bench, submitted, pairs, recipe):
     dataset_id = pairs if recipe == "dpo-lora" else bench.dataset_id
     settings = {} if recipe == "sft-full" else {"lora_rank": 4}
