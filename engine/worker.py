@@ -31,7 +31,9 @@ STAGES = {
     "data": ("engine.data.build", "build", False),
     "fit": ("engine.run.fit.probe", "probe", True),
     "trial": ("engine.score.trial", "trial", True),
+    "rates": ("engine.run.rates.climb", "climb", True),
     "train": ("engine.run.train", "train", True),
+    "sweep": ("engine.run.sweep.sweep", "sweep", False),
     "eval": ("engine.score.evaluate", "evaluate", True),
     "export": ("engine.ship.export", "export", True),
 }

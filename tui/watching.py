@@ -97,6 +97,7 @@ class _Line:
         self.terminal = sys.stdout.isatty()
         self.note = ""
         self.started = self.printed = time.monotonic()
+        self.before = 0  # what was done when the present note began
 
     def progress(self, data: dict[str, Any]) -> None:
         done, total, note = data["done"], data["total"], data["note"]
@@ -104,7 +105,7 @@ class _Line:
             return
         now = time.monotonic()
         if note != self.note:
-            self.note, self.started = note, now
+            self.note, self.started, self.before = note, now, done
             fresh = True
         else:
             fresh = now - self.printed > _PLAIN_PERIOD
@@ -126,9 +127,10 @@ class _Line:
 
     def _left(self, done: int, total: int, now: float) -> str:
         elapsed = now - self.started
-        if not done or done >= total or elapsed < 1:
+        since = done - self.before
+        if since <= 0 or done >= total or elapsed < 1:
             return ""
-        return f", {output.duration(elapsed * (total - done) / done)} left"
+        return f", {output.duration(elapsed * (total - done) / since)} left"
 
 
 def _share(done: int, total: int) -> str:

@@ -18,6 +18,17 @@ STATES = {
     "stopped": ("■", "warn"),
     "lost": ("?", "bad"),
 }
+# Kind of a job -> what the screens call it.
+KINDS = {
+    "data": "data",
+    "fit": "fit",
+    "trial": "trial",
+    "rates": "rates",
+    "train": "training",
+    "sweep": "sweep",
+    "eval": "eval",
+    "export": "export",
+}
 _CONTROL = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
 )

@@ -55,6 +55,12 @@ def m005_queue(db: Any) -> None:
     _run(db, "m005_queue")
 
 
+@migrations()  # type: ignore[untyped-decorator]
+def m006_sweeps(db: Any) -> None:
+    """Sweeps with their trials and values, and learning-rate range tests with their points."""
+    _run(db, "m006_sweeps")
+
+
 def migrate(connection: sqlite3.Connection) -> int:
     """Bring a store to the newest schema; each migration is one transaction. Return its version."""
     database = Database(connection)

@@ -17,7 +17,7 @@ from typing import Any
 from engine.base.errors import TunesmithError
 from engine.base.paths import STORE_NAME
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 Row = sqlite3.Row
 Value = str | int | float | None
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from engine.worker import STAGES
 from tui.app import TunesmithApp
 from tui.screens.help import HelpScreen
 from tui.screens.run import RunScreen
 from tui.screens.small import SmallScreen
 from tui.widgets.table import Table
+from tui.words import KINDS
 
 SIZES = [(80, 24), (200, 60)]
 
@@ -165,3 +167,28 @@ async def test_a_terminal_too_small_shows_one_line_and_recovers(app, records, sh
         assert not isinstance(app.screen, SmallScreen)
         await pilot.resize_terminal(79, 24)
         await shows(pilot, "Please enlarge")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_jobs_without_a_run_are_named_and_no_key_stumbles_over_them(
+    app, records, shows, screen_text, size
+):
+    records.job("sweep", "running", done=8, total=24, note="trial 2 of 4: lora_rank=8")
+    records.job("rates", "waiting", device="cpu")
+    records.job("sweep", "failed", error="Two trials in a row failed: The memory ran out.")
+    async with app.run_test(size=size) as pilot:
+        for text in ("running sweep", "trial 2 of 4", "33 %", "waiting rates", "Two trials"):
+            await shows(pilot, text)
+        await pilot.press("enter", "e", "x", "y", "j", "G")
+        assert app.clipboard == "tunesmith runs"
+        assert app.screen is app.screen_stack[0]
+        records.run("desk-sweep1-2", "running")
+        await shows(pilot, "desk-sweep1-2")
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(app.screen, RunScreen)
+
+
+def test_every_kind_of_job_has_a_name_that_fits_its_column():
+    assert set(KINDS) == set(STAGES)
+    assert all(len(name) < 9 for name in KINDS.values())

@@ -20,7 +20,7 @@ from tui.widgets.canvas import Line, Lines, spread
 from tui.widgets.gauges import MachineStrip, bar
 from tui.widgets.keybar import KeyBar
 from tui.widgets.table import Column, Entry, Table
-from tui.words import ago, duration, figure, literal, share, size, state, tone
+from tui.words import KINDS, ago, duration, figure, literal, share, size, state, tone
 
 if TYPE_CHECKING:
     from textual.widgets import Input
@@ -40,7 +40,6 @@ _COLUMNS = (
 )
 WIDE = 120  # cells from which the selected run is shown beside the list
 _JOB_LINES = 4
-_NAMES = {"data": "data", "trial": "trial", "train": "training", "eval": "eval", "export": "export"}
 _WELCOME: tuple[Line, ...] = (
     [("Nothing has been trained here yet.", "strong")],
     [],
@@ -302,7 +301,7 @@ def _job_line(job: Row, width: int) -> Line:
     what = literal(job["run"] or job["project"] or f"job {job['id']}")
     head = [
         (f"{state(job['state']):<10}", tone(job["state"])),
-        (f"{_NAMES.get(job['kind'], job['kind']):<9}", ""),
+        (f"{KINDS.get(job['kind'], job['kind']):<9}", ""),
         (f"{what}  ", "strong"),
     ]
     if job["state"] in ("failed", "lost"):
