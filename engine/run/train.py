@@ -43,7 +43,9 @@ def train(work: Work) -> None:
     _choose_device(plan.device, work.device)
     folder = launch.folder(work.store, run["id"]) / "checkpoints"
     folder.mkdir(parents=True, exist_ok=True)
-    last = checkpoints.newest(work.store, run["id"], folder)
+    last = checkpoints.newest(
+        work.store, run["id"], folder, lambda fault: work.log(fault, "warning")
+    )
     waited = 0.0
     if last is None or last.step < run["steps"]:
         work.check_stop()

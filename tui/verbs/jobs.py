@@ -41,7 +41,7 @@ def jobs_verb(everything: bool, as_json: bool) -> None:
                 words.state(row["state"]),
                 f"{row['done']}/{row['total']}" if row["total"] else "",
                 _took(row),
-                row["error"] or row["note"],
+                " ".join(filter(None, (row["error"], row["fix"]))) or row["note"],
             )
             for row in rows
         ],
