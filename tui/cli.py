@@ -34,6 +34,7 @@ VERBS = {
     "stop": "jobs",
     "checkpoint": "jobs",
     "resume": "jobs",
+    "rerun": "run",
     "runs": "results",
     "show": "results",
     "eval": "results",

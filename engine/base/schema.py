@@ -49,6 +49,12 @@ def m004_advice_and_fit(db: Any) -> None:
     _run(db, "m004_advice_and_fit")
 
 
+@migrations()  # type: ignore[untyped-decorator]
+def m010_ends_and_reruns(db: Any) -> None:
+    """What tells why a worker is gone, and which run a run repeats."""
+    _run(db, "m010_ends_and_reruns")
+
+
 def migrate(connection: sqlite3.Connection) -> int:
     """Bring a store to the newest schema; each migration is one transaction. Return its version."""
     database = Database(connection)

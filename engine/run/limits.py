@@ -13,6 +13,7 @@ import signal
 import sys
 from dataclasses import dataclass
 
+from engine.base.death import tells_of_memory
 from engine.base.hardware import machine
 from engine.run import memory
 
@@ -25,22 +26,6 @@ _COUNTED = {
     "address space that `ulimit -v` allows": resource.RLIMIT_AS,
     "memory that `ulimit -d` allows": resource.RLIMIT_DATA,
 }
-_WORDS = (
-    "out of memory",
-    "can't allocate memory",
-    "cannot allocate memory",
-    "not enough memory",
-    "bad_alloc",
-    "unable to mmap",
-    "failed to map segment",
-    "memory allocation of",  # Rust's last words
-    "can't start new thread",
-    "pthread_create failed",
-    "thread creation failed",
-    "could not create a memory",  # oneDNN
-    "errno 12",
-    "os error 12",
-)
 _CRASHES = {signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS}
 
 
@@ -114,12 +99,6 @@ def is_memory(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
-
-
-def tells_of_memory(text: str) -> bool:
-    """Say whether a text, such as a process's last words, tells of a lack of memory."""
-    lower = text.lower()
-    return any(words in lower for words in _WORDS)
 
 
 def killed_for_memory(code: int, last_words: str) -> bool:

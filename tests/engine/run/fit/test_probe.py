@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from engine.base import jobs
+from engine.base.death import tells_of_memory
 from engine.base.store import Store
 from engine.plan import plan as plans
 from engine.plan.recipe import Value
@@ -115,7 +116,7 @@ def test_what_each_new_shape_keeps_is_carried_on_to_those_not_tried():
     ],
 )  # fmt: skip
 def test_a_lack_of_memory_is_known_by_its_last_words(words):
-    assert limits.tells_of_memory(words)
+    assert tells_of_memory(words)
     assert limits.killed_for_memory(1, words)
 
 
