@@ -66,6 +66,9 @@ class Harm:
     ) -> None:
         self.bench.store.close()
 
+    def clear(self) -> None:
+        """Remove what would outlive the benchmark; all events are counted."""
+
     def begin(self, run: int | None) -> tuple[int, int]:
         """Start a run, or go on with one that an earlier slice left."""
         if run is None:
@@ -204,6 +207,11 @@ class FullDisk(Harm):
                 ["mount", "-t", "tmpfs", "-o", options, "tunesmith", self._mount], check=True
             )
         super().__enter__()
+
+    def clear(self) -> None:
+        """Take the disk away."""
+        if os.path.ismount(self._mount):
+            subprocess.run(["umount", "--lazy", self._mount], check=True)
 
     def _harm(self, run: int, job: int, chance: random.Random) -> dict[str, Any]:
         self._reach(run, job, self._random_step(run, chance))
