@@ -71,6 +71,8 @@ def one(record: Record, harm: kinds.Harm, end: float) -> None:
                     break
                 record.add({"part": harm.part, "kind": harm.name, "run": run, **event})
                 print(json.dumps(event), flush=True)
+            else:
+                harm.pause(job)
     if not record.missing(harm):
         harm.clear()
 

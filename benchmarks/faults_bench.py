@@ -46,13 +46,13 @@ WORDS = (
 CLOCKED = {"tokens_per_second", "memory_bytes", "seconds_left"}  # no two trainings agree on these
 NARROW = "narrow"
 SHORT = {
-    "max_steps": 60,
+    "max_steps": 40,
     "micro_batch": 4,
     "accumulation": 2,
     "lora_rank": 8,
     "lora_dropout": 0.05,
-    "checkpoint_every": 5,
-    "validate_every": 20,
+    "checkpoint_every": 4,
+    "validate_every": 16,
     "keep_checkpoints": 3,
     "max_length": 256,
 }

@@ -103,6 +103,12 @@ class Harm:
             return [f"{row['state']}: {row['error']} {row['fix']}"]
         return self.bench.differences(run, self.undisturbed["id"])
 
+    def pause(self, job: int) -> None:
+        """End a worker that was just started, until the next slice; nothing of it is lost."""
+        row = jobs.get(self.bench.store, job)
+        if row["state"] in jobs.OPEN and row["pid"]:
+            os.kill(row["pid"], signal.SIGKILL)
+
     def _go_on(self, job: int) -> None:
         if jobs.get(self.bench.store, job)["state"] not in (*jobs.OPEN, "done"):
             self.bench.resume(job)
