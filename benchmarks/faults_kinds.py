@@ -262,6 +262,8 @@ class FullDisk(Harm):
 def _failed_at(row: Row) -> str:
     if "checkpoint" in (row["error"] or ""):
         return "a checkpoint's writing"
+    if "runs.db" in (row["error"] or ""):
+        return "the store's writing"
     return f"elsewhere ({row['state']})"
 
 
