@@ -64,9 +64,10 @@ def differences(before: Mapping[str, str | int], now: Mapping[str, str | int]) -
         found.append(f"Not recorded then: {', '.join(unknown)}.")
     if not found:
         return []
-    if set(changed) <= set(_HARMLESS):
-        expected = "Nothing of this should change a byte of the result."
-    else:
+    expected = "What changed should change no byte of the result."
+    if not changed:
+        expected = "All that was recorded is the same."
+    elif not set(changed) <= set(_HARMLESS):
         expected = "Expect the losses to be equal only to within rounding, and other bytes."
     return [*found, expected]
 

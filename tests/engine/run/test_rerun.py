@@ -60,7 +60,11 @@ def test_an_older_record_says_what_it_lacks(recorded):
     assert said[0].startswith("system was Linux 5, is ")
     assert said[1:] == [
         "Not recorded then: attention.",
-        "Nothing of this should change a byte of the result.",
+        "What changed should change no byte of the result.",
+    ]
+    assert environment.differences(older, recorded) == [
+        "Not recorded then: attention.",
+        "All that was recorded is the same.",
     ]
 
 
