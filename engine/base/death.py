@@ -56,7 +56,7 @@ def of_memory(log: Path, begins: int, kills: int | None) -> str:
         return "The worker process died for want of memory."
     now = kills_for_memory()
     if kills is not None and now is not None and now > kills:
-        return f"{GONE} Meanwhile the kernel killed a process for want of memory: most likely this."
+        return f"{GONE} Meanwhile the kernel killed a process for want of memory, maybe this one."
     return ""
 
 

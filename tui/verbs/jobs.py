@@ -41,11 +41,14 @@ def jobs_verb(everything: bool, as_json: bool) -> None:
                 words.state(row["state"]),
                 f"{row['done']}/{row['total']}" if row["total"] else "",
                 _took(row),
-                " ".join(filter(None, (row["error"], row["fix"]))) or row["note"],
+                row["error"] or row["note"],
             )
             for row in rows
         ],
     )
+    for row in rows:
+        if row["fix"]:
+            output.say(f"  job {row['id']}: {row['fix']}")
 
 
 @click.command("watch", epilog="Example: tunesmith watch 3")

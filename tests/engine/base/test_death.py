@@ -46,9 +46,9 @@ def test_what_an_earlier_worker_printed_is_not_taken_for_this_ones_words(workspa
 
 
 @pytest.mark.skipif(death.kills_for_memory() is None, reason="this kernel counts no kills")
-def test_a_kill_by_the_kernel_meanwhile_is_told_as_likely(workspace):
+def test_a_kill_by_the_kernel_meanwhile_is_told_as_possible(workspace):
     now = death.kills_for_memory()
-    assert "most likely" in _gone(workspace, kills_before=now - 1)["error"]
+    assert "maybe this one" in _gone(workspace, kills_before=now - 1)["error"]
     assert _gone(workspace, kills_before=now)["error"] == death.GONE
 
 

@@ -147,6 +147,19 @@ def test_a_process_that_passes_a_limit_is_known(kind):
     assert done.stdout.strip() == "True True", done.stderr
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux counts data so")
+@pytest.mark.parametrize("limited", [True, False])
+def test_what_onednn_says_is_a_lack_of_memory_only_under_a_limit(limited):
+    set_it = "resource.setrlimit(resource.RLIMIT_DATA, (2**30, 2**30))" if limited else "pass"
+    code = (
+        f"import resource\n{set_it}\n"
+        "from engine.run import limits\n"
+        "print(limits.is_memory(RuntimeError('could not create a primitive')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == str(limited), done.stderr
+
+
 @pytest.fixture(scope="module")
 def measured(bench):
     """A plan that fits, measured by a job of its own."""
