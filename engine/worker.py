@@ -19,9 +19,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
+from engine.base import reserve
 from engine.base.errors import TunesmithError
 from engine.base.hardware import machine, torch_build
-from engine.base.jobs import WORKER, Turn, claim, enqueue, start
+from engine.base.jobs import WORKER, Turn, claim, enqueue, log_file, start
 from engine.base.store import Store
 from engine.base.work import Stopped, Work
 from engine.run import limits
@@ -56,6 +57,14 @@ def main() -> int:
     mine = claim(store, job_id)
     if mine is None:
         return 0
+    reserve.hold(_spare(store, job_id))
+    try:
+        return _do(store, job_id, fresh)
+    finally:
+        reserve.release(_spare(store, job_id))
+
+
+def _do(store: Store, job_id: int, fresh: Mapping[str, str]) -> int:
     try:
         work = Work(store, job_id)
         signal.signal(signal.SIGTERM, lambda *_: _terminate(work))
@@ -181,7 +190,12 @@ def _end(store: Store, job_id: int, state: str, code: int) -> int:
     return code
 
 
+def _spare(store: Store, job_id: int) -> Path:
+    return log_file(store, job_id).with_suffix(".reserve")
+
+
 def _fail(store: Store, job_id: int, error: TunesmithError) -> int:
+    reserve.release(_spare(store, job_id))  # so that this end can be written on a full disk
     store.update(
         "jobs", job_id, {"error": error.what, "error_where": error.where, "fix": error.fix}
     )
@@ -189,7 +203,7 @@ def _fail(store: Store, job_id: int, error: TunesmithError) -> int:
 
 
 def _from_os(error: OSError) -> TunesmithError:
-    if error.errno == errno.ENOSPC:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return TunesmithError(
             "The disk is full.", "Free some space and resume the job.", str(error.filename or "")
         )
@@ -202,15 +216,15 @@ def _from_os(error: OSError) -> TunesmithError:
 
 def _out_of_memory() -> TunesmithError:
     return TunesmithError(
-        "The memory ran out.", "Lower the micro-batch (`--set micro_batch=1`) and start again."
+        "The memory ran out.",
+        "Free some memory and resume the job, or lower the micro-batch (`--set micro_batch=1`) and "
+        "start again.",
     )
 
 
 def _from_bug(store: Store, job_id: int, error: Exception) -> TunesmithError:
     if limits.is_memory(error):
         return _out_of_memory()
-    if "database or disk is full" in str(error):
-        return _from_os(OSError(errno.ENOSPC, str(error), str(store.path)))
     text = "".join(traceback.format_exception(error))
     store.insert("job_log", {"job_id": job_id, "at": time.time(), "level": "trace", "text": text})
     return TunesmithError(

@@ -39,6 +39,7 @@ VERBS = {
     "resume": "jobs",
     "move": "queue",
     "service": "service",
+    "rerun": "run",
     "runs": "results",
     "show": "results",
     "eval": "results",

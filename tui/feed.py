@@ -11,11 +11,13 @@ import contextvars
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from textual.message import Message
 from textual.message_pump import MessagePump
 
+from engine.base.errors import TunesmithError
 from engine.base.store import Store
 
 # Reads the store in the feed's thread; None means that nothing changed.
@@ -128,4 +130,5 @@ class Feed:
     def _mark_lost(self, store: Store) -> None:
         from engine.base.jobs import mark_lost
 
-        mark_lost(store)
+        with suppress(TunesmithError):  # a full disk, which must not end the looking
+            mark_lost(store)

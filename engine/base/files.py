@@ -30,7 +30,7 @@ def atomic(path: Path) -> Iterator[Path]:
             path.rename(holder / "replaced")
         temporary.replace(path)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise TunesmithError(
             "The disk is full; nothing was changed.",

@@ -21,6 +21,7 @@ from typing import IO, Any
 
 import psutil
 
+from engine.base import death
 from engine.base.errors import UsageError
 from engine.base.store import Row, Store
 
@@ -115,6 +116,8 @@ def start(store: Store, job_id: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     with log_file(store, job_id).open("ab") as log:
+        signs = {"log_begins": log.tell(), "kills_before": death.kills_for_memory()}
+        store.update("jobs", job_id, signs)
         process = subprocess.Popen(
             [*WORKER, str(store.workspace), str(job_id)],
             stdin=subprocess.DEVNULL,
@@ -222,15 +225,16 @@ def mark_lost(store: Store) -> int:
     """Mark every job whose process is gone as lost; return how many there were."""
     lost = 0
     for job in store.rows(
-        "SELECT id, pid, pid_started, heartbeat, created FROM jobs "
+        "SELECT id, kind, pid, pid_started, heartbeat, created, log_begins, kills_before FROM jobs "
         "WHERE state IN ('queued', 'waiting', 'running')"
     ):
         if not _alive(job):
+            error, fix = _cause(store, job)
             lost += store.execute(
                 "UPDATE jobs SET state = 'lost', ended = COALESCE(heartbeat, created), "
-                "waits_for = NULL, error = 'The worker process is gone.', fix = ? "
+                "waits_for = NULL, error = ?, fix = ? "
                 "WHERE id = ? AND pid IS ? AND state IN ('queued', 'waiting', 'running')",
-                (f"Resume it with `tunesmith resume {job['id']}`.", job["id"], job["pid"]),
+                (error, fix, job["id"], job["pid"]),
             )
     return lost
 
@@ -272,3 +276,13 @@ def _alive(job: Row) -> bool:
     if started is None:
         return False
     return job["pid_started"] is None or abs(started - job["pid_started"]) < 1.0
+
+
+def _cause(store: Store, job: Row) -> tuple[str, str]:
+    """Return why a job's worker is gone, as far as there are signs of it, and the way out."""
+    fix = f"Resume it with `tunesmith resume {job['id']}`."
+    log = log_file(store, job["id"])
+    if sign := death.of_memory(log, job["log_begins"], job["kills_before"]):
+        smaller = ", or train with less: `--set micro_batch=1`." if job["kind"] == "train" else "."
+        return sign, f"Free some memory, then r{fix[1:-1]}{smaller}"
+    return death.GONE, fix

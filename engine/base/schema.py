@@ -61,6 +61,12 @@ def m006_sweeps(db: Any) -> None:
     _run(db, "m006_sweeps")
 
 
+@migrations()  # type: ignore[untyped-decorator]
+def m007_ends_and_reruns(db: Any) -> None:
+    """What tells why a worker is gone, and which run a run repeats."""
+    _run(db, "m007_ends_and_reruns")
+
+
 def migrate(connection: sqlite3.Connection) -> int:
     """Bring a store to the newest schema; each migration is one transaction. Return its version."""
     database = Database(connection)

@@ -6,6 +6,7 @@ file (workers, viewers); each opens its own `Store`.
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +18,8 @@ from typing import Any
 from engine.base.errors import TunesmithError
 from engine.base.paths import STORE_NAME
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
+_LEAST_BYTES = 1 << 16  # what SQLite adds to a file at once, roughly
 Row = sqlite3.Row
 Value = str | int | float | None
 
@@ -66,15 +68,37 @@ class Store:
 
             migrate(self._connection)
 
+    @contextmanager
+    def _used(self) -> Iterator[sqlite3.Connection]:
+        """Yield the connection to one thread at a time, and tell of a full disk in one sentence."""
+        with self._lock:
+            try:
+                yield self._connection
+            except sqlite3.OperationalError as error:
+                if not self._disk_full(error):
+                    raise
+                raise TunesmithError(
+                    "The disk is full: runs.db cannot be written.",
+                    "Free some space and try again; `tunesmith resume` goes on with a job.",
+                    str(self.path),
+                ) from error
+
+    def _disk_full(self, error: sqlite3.OperationalError) -> bool:
+        """SQLite names it, but not where the shared memory beside the file cannot grow."""
+        kind = error.sqlite_errorcode & 0xFF
+        if kind == sqlite3.SQLITE_IOERR:
+            return shutil.disk_usage(self.workspace).free < _LEAST_BYTES
+        return kind == sqlite3.SQLITE_FULL
+
     def rows(self, sql: str, values: Sequence[Value] | Mapping[str, Value] = ()) -> list[Row]:
         """Return all rows of a query."""
-        with self._lock:
-            return self._connection.execute(sql, values).fetchall()
+        with self._used() as connection:
+            return connection.execute(sql, values).fetchall()
 
     def row(self, sql: str, values: Sequence[Value] | Mapping[str, Value] = ()) -> Row | None:
         """Return the first row of a query, or None."""
-        with self._lock:
-            row: Row | None = self._connection.execute(sql, values).fetchone()
+        with self._used() as connection:
+            row: Row | None = connection.execute(sql, values).fetchone()
             return row
 
     def scalar(self, sql: str, values: Sequence[Value] | Mapping[str, Value] = ()) -> Any:
@@ -84,15 +108,13 @@ class Store:
 
     def execute(self, sql: str, values: Sequence[Value] | Mapping[str, Value] = ()) -> int:
         """Run one statement; return how many rows it changed."""
-        with self._lock:
-            return self._connection.execute(sql, values).rowcount
+        with self._used() as connection:
+            return connection.execute(sql, values).rowcount
 
     def insert(self, table: str, record: Mapping[str, Value], *, replace: bool = False) -> int:
         """Insert one record; return its integer row id."""
-        with self._lock:
-            cursor = self._connection.execute(
-                _insert(table, record, replace), tuple(record.values())
-            )
+        with self._used() as connection:
+            cursor = connection.execute(_insert(table, record, replace), tuple(record.values()))
             return cursor.lastrowid or 0
 
     def insert_all(
@@ -110,8 +132,8 @@ class Store:
         first = next(remaining, None)
         if first is None:
             return
-        with self._lock:
-            self._connection.executemany(
+        with self._used() as connection:
+            connection.executemany(
                 _insert(table, first, replace),
                 (tuple(record.values()) for record in chain((first,), remaining)),
             )
@@ -127,14 +149,15 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Make the statements of the block one transaction; a transaction may not be nested."""
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
+        with self._used() as connection:
+            connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if connection.in_transaction:  # a full disk may have ended it
+                    connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
 
     def close(self) -> None:
         """Close the connection; the store cannot be used afterwards."""

@@ -7,11 +7,12 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from engine.base import turns
+from engine.base.errors import TunesmithError
 from engine.base.hardware import machine
 from engine.base.hours import allow
 from engine.base.jobs import HEARTBEAT_SECONDS, get, started_at, try_lock
@@ -162,7 +163,8 @@ class Work:
 
         def beat() -> None:
             while not over.wait(HEARTBEAT_SECONDS):
-                self.store.update("jobs", self.job_id, {"heartbeat": time.time()})
+                with suppress(TunesmithError):  # a full disk is the stage's to tell
+                    self.store.update("jobs", self.job_id, {"heartbeat": time.time()})
 
         thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
         thread.start()

@@ -37,9 +37,11 @@ def load(plan: Plan, folder: Path, longest: int) -> Any:
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=dtype,
         )
-        return AutoModelForCausalLM.from_pretrained(
+        model = AutoModelForCausalLM.from_pretrained(
             folder, **options, quantization_config=quantised, device_map={"": place}
         )
+        _keep_as_loaded(model)
+        return model
     model = AutoModelForCausalLM.from_pretrained(folder, **options)
     return model if place == "cpu" else model.to(place)
 
@@ -50,6 +52,17 @@ def adapter(plan: Plan, model: Any) -> LoraConfig | None:
         return None
     tied = bool(model.config.get_text_config().tie_word_embeddings)
     return LoraConfig(**arguments.adapter(plan, _tables(model), tied=tied))
+
+
+def _keep_as_loaded(model: Any) -> None:
+    """Forbid bitsandbytes to pack a CPU's 4-bit weights anew at the first validation.
+
+    That rounds each block's scale to bfloat16: the base would be another from there on, and a run
+    that was resumed after a validation would not reach the bytes of the undisturbed one.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def _tables(model: Any) -> list[str]:

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -67,14 +67,30 @@ def complete(store: Store, run_id: int, folder: Path, step: int, totals: Totals)
     _record(store, run_id, Checkpoint(step, written, totals))
 
 
-def newest(store: Store, run_id: int, folder: Path) -> Checkpoint | None:
-    """Return the newest valid checkpoint; remove newer ones that are not, and their records."""
-    found = None
+def newest(
+    store: Store, run_id: int, folder: Path, say: Callable[[str], None] | None = None
+) -> Checkpoint | None:
+    """Return the newest valid checkpoint; remove newer ones that are not, and their records.
+
+    Args:
+        store: The workspace's store.
+        run_id: The run.
+        folder: The folder of its checkpoints.
+        say: Takes a sentence for each that is removed, and one where none is left.
+    """
+    found, faults = None, []
     for candidate in _folders(folder):
-        found = _verified(candidate)
-        if found:
+        verified = _verified(candidate)
+        if isinstance(verified, Checkpoint):
+            found = verified
             break
+        faults.append(f"The checkpoint of step {_step(candidate)} {verified}; it was removed.")
         shutil.rmtree(candidate)
+    if faults and found is None:
+        faults.append("No checkpoint is left: the run starts over.")
+    for fault in faults:
+        if say:
+            say(fault)
     step = found.step if found else -1
     store.execute("DELETE FROM checkpoints WHERE run_id = ? AND step > ?", (run_id, step))
     if found:
@@ -119,15 +135,22 @@ def _disk_full(error: BaseException) -> bool:
     return "No space left" in text or "inline_container" in text
 
 
-def _verified(folder: Path) -> Checkpoint | None:
+def _verified(folder: Path) -> Checkpoint | str:
+    """Return a checkpoint, or what is wrong with it as the end of a sentence."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        sums = {name: files.sha256(folder / name) for name in manifest["files"]}
-        if sums != manifest["files"] or manifest["step"] != _step(folder):
-            return None
+        for name, digest in manifest["files"].items():
+            if not (folder / name).is_file():
+                return f"is damaged ({name} is gone)"
+            if files.sha256(folder / name) != digest:
+                return f"is damaged ({name} has changed)"
+        if manifest["step"] != _step(folder):
+            return "is damaged (it is of another step)"
         totals = Totals(manifest["tokens"], manifest["seconds"], manifest["peak_bytes"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    except FileNotFoundError:
+        return "is not complete"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return f"is damaged ({MANIFEST} cannot be read)"
     return Checkpoint(manifest["step"], folder, totals)
 
 

@@ -13,6 +13,7 @@ import signal
 import sys
 from dataclasses import dataclass
 
+from engine.base.death import tells_of_memory
 from engine.base.hardware import machine
 from engine.run import memory
 
@@ -25,22 +26,7 @@ _COUNTED = {
     "address space that `ulimit -v` allows": resource.RLIMIT_AS,
     "memory that `ulimit -d` allows": resource.RLIMIT_DATA,
 }
-_WORDS = (
-    "out of memory",
-    "can't allocate memory",
-    "cannot allocate memory",
-    "not enough memory",
-    "bad_alloc",
-    "unable to mmap",
-    "failed to map segment",
-    "memory allocation of",  # Rust's last words
-    "can't start new thread",
-    "pthread_create failed",
-    "thread creation failed",
-    "could not create a memory",  # oneDNN
-    "errno 12",
-    "os error 12",
-)
+_UNDER_A_LIMIT = ("could not create a primitive",)  # oneDNN, which has other reasons for it too
 _CRASHES = {signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS}
 
 
@@ -109,17 +95,15 @@ def tighten(share: float) -> None:
 
 def is_memory(error: BaseException | None) -> bool:
     """Say whether an error, or what caused it, is a lack of memory."""
+    limited = _limited()
     while error is not None:
-        if isinstance(error, MemoryError) or tells_of_memory(str(error)):
+        text = str(error)
+        if isinstance(error, MemoryError) or tells_of_memory(text):
+            return True
+        if limited and any(words in text for words in _UNDER_A_LIMIT):
             return True
         error = error.__cause__ or error.__context__
     return False
-
-
-def tells_of_memory(text: str) -> bool:
-    """Say whether a text, such as a process's last words, tells of a lack of memory."""
-    lower = text.lower()
-    return any(words in lower for words in _WORDS)
 
 
 def killed_for_memory(code: int, last_words: str) -> bool:
@@ -133,7 +117,8 @@ def killed_for_memory(code: int, last_words: str) -> bool:
     """
     if code == -signal.SIGKILL or tells_of_memory(last_words):
         return True
-    limited = any(
-        resource.getrlimit(kind)[0] != resource.RLIM_INFINITY for kind in _COUNTED.values()
-    )
-    return limited and -code in _CRASHES
+    return _limited() and -code in _CRASHES
+
+
+def _limited() -> bool:
+    return any(resource.getrlimit(kind)[0] != resource.RLIM_INFINITY for kind in _COUNTED.values())

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import time
-from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 
 from engine.base import project
@@ -20,12 +17,10 @@ from engine.data import dataset
 from engine.data.chat.template import ChatTemplate
 from engine.plan import plan as plans
 from engine.plan.plan import Plan
-from engine.run import checkpoints, launch, result
+from engine.run import checkpoints, environment, launch, result
 from engine.run.checkpoints import Checkpoint, Totals
 from engine.run.examples import Examples, tokenise
 from engine.run.metrics import Recorder
-
-_LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "bitsandbytes", "datasets")
 
 
 def train(work: Work) -> None:
@@ -43,7 +38,9 @@ def train(work: Work) -> None:
     _choose_device(plan.device, work.device)
     folder = launch.folder(work.store, run["id"]) / "checkpoints"
     folder.mkdir(parents=True, exist_ok=True)
-    last = checkpoints.newest(work.store, run["id"], folder)
+    last = checkpoints.newest(
+        work.store, run["id"], folder, lambda fault: work.log(fault, "warning")
+    )
     waited = 0.0
     if last is None or last.step < run["steps"]:
         work.check_stop()
@@ -145,21 +142,8 @@ def _finish(work: Work, run: Row, plan: Plan, last: Checkpoint, *, startup: floa
             "seconds": totals.seconds,
             "peak_bytes": totals.peak_bytes,
             "adapter_sha256": digest,
-            "environment": json.dumps(_environment(plan)),
+            "environment": json.dumps(environment.read(work.store, plan)),
             "ended": time.time(),
         },
     )
     work.log(f"trained {last.step} steps, {totals.tokens} tokens, in {totals.seconds:.0f} s")
-
-
-def _environment(plan: Plan) -> Mapping[str, str | int]:
-    """Return what a repetition to the byte would need to share."""
-    box = machine.read()
-    return {
-        "python": platform.python_version(),
-        **{name: version(name) for name in _LIBRARIES},
-        "device": next((gpu.name for gpu in box.gpus if gpu.device == plan.device), box.cpu),
-        "threads": plan["threads"],
-        "dataset": plan.dataset_id,
-        "seed": plan["seed"],
-    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 from engine.base.errors import UsageError
@@ -10,6 +11,7 @@ from engine.base.settings import nearest_name
 from engine.base.store import Store
 from engine.plan import document
 from engine.plan import plan as plans
+from engine.run import rerun
 from engine.score import records as scores
 
 _RUNS = """
@@ -51,6 +53,7 @@ def show(store: Store, run: int | str) -> dict[str, Any]:
     assert row is not None  # resolve_run found it
     plan_id = store.scalar("SELECT plan_id FROM runs WHERE id = ?", (run_id,))
     seconds, tokens = row["seconds"], row["tokens"]
+    repeats = rerun.compare(store, run_id)
     return {
         **_listed(row),
         "plan": document.record(plans.load(store, plan_id)),
@@ -59,6 +62,7 @@ def show(store: Store, run: int | str) -> dict[str, Any]:
             "seconds": seconds,
             "tokens_per_second": tokens / seconds if seconds and tokens else None,
         },
+        "rerun": asdict(repeats) if repeats else None,
         "verdict": _verdict(store, run_id),
         "artifacts": artifacts(store, run_id),
     }

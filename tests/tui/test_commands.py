@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import click
 import pytest
 
+from engine.base import jobs
 from tui.cli import VERBS, cli
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,3 +115,23 @@ def cli_run(tmp_path):
         )
 
     return run
+
+
+def test_a_lost_job_stands_in_the_list_with_its_way_out(workspace, cli_run):
+    job = workspace.insert(
+        "jobs",
+        {
+            "kind": "train",
+            "state": "running",
+            "pid": 2**22 + 1,
+            "pid_started": 1.0,
+            "created": time.time(),
+        },
+    )
+    log = jobs.log_file(workspace, job)
+    log.parent.mkdir()
+    log.write_text("std::bad_alloc")
+    done = cli_run("--workspace", str(workspace.workspace), "jobs")
+    assert done.returncode == 0
+    assert "want of memory" in done.stdout
+    assert f"tunesmith resume {job}`, or train with less: `--set micro_batch=1`." in done.stdout

@@ -49,6 +49,9 @@ def jobs_verb(everything: bool, as_json: bool) -> None:
             for row in rows
         ],
     )
+    for row in rows:
+        if row["fix"]:
+            output.say(f"  job {row['id']}: {row['fix']}")
 
 
 @click.command("watch", epilog="Example: tunesmith watch 3")

@@ -74,6 +74,10 @@ def show_verb(run: str, as_json: bool) -> None:
         f"  {found['method']} on {found['model']}, dataset {found['dataset']}; "
         f"{output.duration(measured['seconds'])}, {output.amount(measured['peak_bytes'] or 0)}"
     )
+    if found["rerun"]:
+        from engine.run.rerun import Comparison, sentence
+
+        output.say(f"  {sentence(Comparison(**found['rerun']))}")
     print_results(store, run_id)
     print_artifacts(found["artifacts"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -15,6 +16,7 @@ from tui.verbs.options import (
     after_option,
     as_json,
     hours_option,
+    open_store,
     priority_option,
     project_option,
     settings_option,
@@ -75,3 +77,39 @@ def train_verb(
         output.say(f"  run {run} trains as job {job}. `tunesmith watch {job}` follows it.")
     if follow:
         watch(place.store, job, as_json=as_json)
+
+
+@click.command("rerun", epilog="Example: tunesmith rerun 1 --watch")
+@click.argument("run")
+@click.option("--watch", "follow", is_flag=True, help="Follow the job, and compare at its end.")
+@as_json
+def rerun_verb(run: str, follow: bool, as_json: bool) -> None:
+    """Train a run once more from its recorded plan and rows; on the same box to the same bytes.
+
+    RUN is an id or a name. What has changed since then is said before it begins.
+    """
+    from engine.run import rerun
+    from engine.ship.history import resolve_run
+
+    store = open_store()
+    repetition = rerun.prepare(store, resolve_run(store, run))
+    new, job = rerun.submit(store, repetition)
+    if as_json:
+        told = {"run": new, "job": job, "rerun_of": repetition.run["id"]}
+        emit = output.emit_line if follow else output.emit
+        emit({**told, "differences": list(repetition.differences)})
+    else:
+        for sentence in repetition.differences:
+            output.say(f"  {sentence}")
+        output.say(f"  run {new} repeats run {repetition.run['id']} as job {job}.")
+    if not follow:
+        if not as_json:
+            output.say(f"  `tunesmith watch {job}` follows it, `tunesmith show {new}` compares.")
+        return
+    watch(store, job, as_json=as_json)
+    found = rerun.compare(store, new)
+    assert found is not None
+    if as_json:
+        output.emit_line({"event": "compared", **asdict(found)})
+    else:
+        output.say(f"  {rerun.sentence(found)}")

@@ -71,6 +71,26 @@ def test_a_damaged_checkpoint_is_not_trusted(workspace, folder, harm):
     assert steps(workspace) == [4]
 
 
+def test_what_was_wrong_is_said_and_that_the_run_starts_over(workspace, folder):
+    save(workspace, folder, 4)
+    save(workspace, folder, 8)
+    write(folder, 12)
+    (folder / "checkpoint-8" / "optimizer.pt").write_text("other")
+    said = []
+    assert checkpoints.newest(workspace, RUN, folder, said.append).step == 4
+    assert said == [
+        "The checkpoint of step 12 is not complete; it was removed.",
+        "The checkpoint of step 8 is damaged (optimizer.pt has changed); it was removed.",
+    ]
+    (folder / "checkpoint-4" / MANIFEST).write_text("{")
+    said.clear()
+    assert checkpoints.newest(workspace, RUN, folder, said.append) is None
+    assert said == [
+        "The checkpoint of step 4 is damaged (manifest.json cannot be read); it was removed.",
+        "No checkpoint is left: the run starts over.",
+    ]
+
+
 def test_without_a_valid_checkpoint_there_is_none(workspace, folder):
     write(folder, 4)
     assert checkpoints.newest(workspace, RUN, folder) is None

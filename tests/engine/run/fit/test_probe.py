@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from engine.base import jobs
+from engine.base.death import tells_of_memory
 from engine.base.store import Store
 from engine.plan import plan as plans
 from engine.plan.recipe import Value
@@ -126,7 +127,7 @@ def test_what_each_new_shape_keeps_is_carried_on_to_those_not_tried():
     ],
 )  # fmt: skip
 def test_a_lack_of_memory_is_known_by_its_last_words(words):
-    assert limits.tells_of_memory(words)
+    assert tells_of_memory(words)
     assert limits.killed_for_memory(1, words)
 
 
@@ -155,6 +156,19 @@ def test_a_process_that_passes_a_limit_is_known(kind):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "True True", done.stderr
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux counts data so")
+@pytest.mark.parametrize("limited", [True, False])
+def test_what_onednn_says_is_a_lack_of_memory_only_under_a_limit(limited):
+    set_it = "resource.setrlimit(resource.RLIMIT_DATA, (2**30, 2**30))" if limited else "pass"
+    code = (
+        f"import resource\n{set_it}\n"
+        "from engine.run import limits\n"
+        "print(limits.is_memory(RuntimeError('could not create a primitive')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == str(limited), done.stderr
 
 
 @pytest.fixture(scope="module")
