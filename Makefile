@@ -21,7 +21,8 @@ check: setup
 test-slow: setup
 	@$(BIN)/python -m pytest -m "slow"
 
-gpu-check: setup
+gpu-check: setup # on a GPU: ten minutes, and docs/gpu.md has the figures
+	@$(BIN)/python -P -m benchmarks.gpu_check
 	@$(BIN)/python -m pytest -m "gpu"
 
 lock: setup # pin what is installed now

@@ -287,7 +287,7 @@ def test_a_killed_and_resumed_training_has_every_point_once(bench, model_dir, tm
 def _nothing_of_the_data_went_there(bench, folder, ours):
     assert ours
     rows = (bench.store.workspace / "datasets" / "bench" / "train.jsonl").read_text().splitlines()
-    texts = [json.loads(row)["messages"][0]["content"][:30].encode() for row in rows[:5]]
+    texts = [json.loads(row)["prompt"][:30].encode() for row in rows[:5]]
     places = [folder / "tensorboard", folder / "wandb", bench.store.workspace / "trackio"]
     written = [f for place in places for f in place.rglob("*") if f.is_file()]
     written += list(bench.store.workspace.glob("mlflow*"))
