@@ -10,11 +10,11 @@ from typing import Any, Self
 from engine.base.hardware import machine
 from engine.base.hardware.gpu import Gpu
 
-_SECONDS = 0.25
+_SECONDS = 0.5
 
 
 class Gauges:
-    """Reads the GPU that this process sees, four times a second, in a thread of its own.
+    """Reads the GPU that this process sees, twice a second, in a thread of its own.
 
     Use it as a context manager; `summary` says what was seen.
     """

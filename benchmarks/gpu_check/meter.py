@@ -15,8 +15,9 @@ import torch
 from engine.run.checkpoints import Totals
 from engine.run.watcher import Watcher
 
-WARM, STEPS = 2, 8  # steps not timed; steps in all, unless the time ends before
-SECONDS = 25.0  # of timed steps
+WARM, STEPS = 2, 8  # steps not timed; the fewest in all
+# Seconds of timed steps: as many as a GPU's gauges need to show the load, and the most.
+_LEAST_SECONDS, _MOST_SECONDS = 4.0, 25.0
 
 
 class Meter(Watcher):
@@ -54,8 +55,11 @@ class Meter(Watcher):
             if torch.cuda.is_available():
                 torch.cuda.synchronize()
             self._marks.append((time.monotonic(), self.tokens or step * self._each))
-            late = self._marks[-1][0] - self._marks[0][0] > SECONDS
-            control.should_training_stop = step >= STEPS or (late and step > WARM)
+            spent = self._marks[-1][0] - self._marks[0][0]
+            enough = spent >= _LEAST_SECONDS or not torch.cuda.is_available()
+            control.should_training_stop = step > WARM and (
+                (enough and step >= STEPS) or spent > _MOST_SECONDS
+            )
         return control
 
     def on_log(self, *_: Any, logs: Any, **__: Any) -> None:
