@@ -21,8 +21,9 @@ check: setup
 test-slow: setup
 	@$(BIN)/python -m pytest -m "slow"
 
-gpu-check: setup
-	@$(BIN)/python -m pytest -m "gpu"
+gpu-check: setup # on a GPU: ten minutes, and docs/gpu.md has the figures
+	@$(BIN)/python -P -m benchmarks.gpu_check; code=$$?; \
+	$(BIN)/python -m pytest -m "gpu" && exit $$code
 
 lock: setup # pin what is installed now
 	@$(BIN)/python -m pip freeze --exclude-editable | sed 's/+.*//; s/ @ .*//' > constraints.txt

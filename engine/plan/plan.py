@@ -14,7 +14,7 @@ from engine.base.hardware import machine
 from engine.base.hardware.machine import Machine
 from engine.base.project import Project
 from engine.base.store import Store
-from engine.plan import cost, fit, memory, models, recipe
+from engine.plan import cost, fit, memory, models, recipe, trackers
 from engine.plan.compatibility import RowFacts, clashes
 from engine.plan.cost import Speed
 from engine.plan.device import Device, choose
@@ -113,7 +113,8 @@ def propose(
     """Resolve a plan for this box as it is now, with the speed its own runs have shown.
 
     Raises:
-        UsageError: No such dataset, one that the recipe cannot learn from, or a wrong override.
+        UsageError: No such dataset, one that the recipe cannot learn from, a wrong override, or a
+            tracker that is not installed.
     """
     dataset = store.row("SELECT * FROM datasets WHERE id = ?", (dataset_id,))
     if dataset is None:
@@ -125,6 +126,7 @@ def propose(
     disk_free = machine.disk_free(store.workspace)
     rows = RowFacts.of_dataset(dataset, store.workspace / dataset["path"])
     plan = resolve(project, dataset, box, given, disk_free=disk_free, rows=rows)
+    trackers.require(plan["trackers"])
     speed = cost.recorded(store, model=plan.model, method=plan.method, device=plan.device)
     correction = memory.learned(store, plan.method, plan.device)
     if speed is None and correction is None:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from engine.plan import trackers
+
 Scalar = str | int | float | bool
 Trainer = Literal["sft", "dpo", "kto", "orpo", "cpt"]
 Tuning = Literal["lora", "full"]
@@ -30,6 +32,7 @@ class Setting:
         low: The least value; for a number only.
         high: The greatest value; for a number only.
         choices: The allowed texts; empty when any text will do.
+        names: The names of which a text joins some with commas, or says `none`; empty otherwise.
         trainers: The trainers that have it.
         tuning: The only tuning that has it; empty for both.
         absent: Why the others lack it, as the end of a sentence.
@@ -39,6 +42,7 @@ class Setting:
     low: float = -math.inf
     high: float = math.inf
     choices: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     trainers: tuple[Trainer, ...] = tuple(TRAINERS)
     tuning: Tuning | Literal[""] = ""
     absent: str = ""
@@ -101,6 +105,7 @@ SETTINGS: Mapping[str, Setting] = {
     "validate_every": Setting(float, 0.001, 10**9),
     "checkpoint_every": Setting(float, 0.001, 10**9),
     "keep_checkpoints": Setting(int, 1, 1000),
+    "trackers": Setting(str, names=trackers.NAMES),
     "threads": Setting(int, 0, 4096),
     "seed": Setting(int, 0, 2**32 - 1),
 }
@@ -146,6 +151,17 @@ def faults(name: str, value: Any) -> list[str]:
         return [f"{name} must be {words[setting.kind]}, not {value!r}"]
     if setting.choices and value not in setting.choices:
         return [f"{name} must be one of {', '.join(setting.choices)}, not {value!r}"]
+    if setting.names and (unknown := _unknown(str(value), setting.names)):
+        known = f"none, or names of {', '.join(setting.names)}, joined by commas"
+        return [f"{name} must be {known}, not {unknown!r}"]
     if isinstance(value, int | float) and not setting.low <= value <= setting.high:
         return [f"{name} must lie between {setting.low:g} and {setting.high:g}, not {value!r}"]
     return []
+
+
+def _unknown(text: str, names: tuple[str, ...]) -> str:
+    """Return the first part of a list with commas that is no name; the text where it has none."""
+    if text.strip() == trackers.NONE:
+        return ""
+    parts = [part.strip() for part in text.split(",")]
+    return next((part or text or " " for part in parts if part not in names), "")

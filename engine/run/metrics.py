@@ -7,12 +7,14 @@ range read that SQLite reduces to what the screen has columns for.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from engine.base.store import Store
 
 FLUSH_SECONDS = 0.1
+
+Tell = Callable[[int, Mapping[str, float]], None]
 
 # One row a bucket, each from range reads of its own: grouping a million points would sort them.
 _RANGE = "FROM points WHERE series_id = :series AND step BETWEEN bucket.low AND bucket.high"
@@ -53,11 +55,13 @@ class Recorder:
     Args:
         store: The workspace's store.
         run_id: The run.
+        tell: Told every step's values too, as they come.
     """
 
-    def __init__(self, store: Store, run_id: int) -> None:
+    def __init__(self, store: Store, run_id: int, tell: Tell | None = None) -> None:
         self._store = store
         self._run_id = run_id
+        self._tell = tell
         self._series: dict[str, int] = {}
         self._waiting: list[dict[str, int | float | None]] = []
         self._written = 0.0
@@ -65,6 +69,8 @@ class Recorder:
     def add(self, step: int, values: Mapping[str, float]) -> None:
         """Take the values of a step; they replace what the series had at that step."""
         now = time.time()
+        if self._tell:
+            self._tell(step, values)
         for name, value in values.items():
             self._waiting.append(
                 {"series_id": self._id(name), "step": step, "at": now, "value": value}

@@ -20,7 +20,8 @@ from engine.plan.plan import Plan
 from engine.run import checkpoints, environment, launch, result
 from engine.run.checkpoints import Checkpoint, Totals
 from engine.run.examples import Examples, tokenise
-from engine.run.metrics import Recorder
+from engine.run.metrics import Recorder, Tell
+from engine.run.trackers.following import following
 
 
 def train(work: Work) -> None:
@@ -44,12 +45,13 @@ def train(work: Work) -> None:
     waited = 0.0
     if last is None or last.step < run["steps"]:
         work.check_stop()
-        last, waited = _go_on(work, run, plan, folder, last)
+        with following(work, run, plan, folder.parent) as tell:
+            last, waited = _go_on(work, run, plan, folder, last, tell)
     _finish(work, run, plan, last, startup=time.monotonic() - began - waited)
 
 
 def _go_on(
-    work: Work, run: Row, plan: Plan, folder: Path, last: Checkpoint | None
+    work: Work, run: Row, plan: Plan, folder: Path, last: Checkpoint | None, tell: Tell | None
 ) -> tuple[Checkpoint, float]:
     """Train to the end; return the last checkpoint, and the seconds spent in the loop."""
     work.progress(last.step if last else 0, run["steps"], "loading the model")
@@ -58,7 +60,7 @@ def _go_on(
     from engine.run.trainer import build
     from engine.run.watcher import Watcher
 
-    recorder = Recorder(work.store, run["id"])
+    recorder = Recorder(work.store, run["id"], tell)
     recorder.rewind(last.step if last else 0)
     watcher = Watcher(
         work,
