@@ -28,6 +28,8 @@ VERBS = {
     "advise": "plan",
     "plan": "plan",
     "train": "run",
+    "launch": "launch",
+    "fetch": "launch",
     "jobs": "jobs",
     "watch": "jobs",
     "log": "jobs",

@@ -49,6 +49,12 @@ def m004_advice_and_fit(db: Any) -> None:
     _run(db, "m004_advice_and_fit")
 
 
+@migrations()  # type: ignore[untyped-decorator]
+def m009_fetched_runs(db: Any) -> None:
+    """Which runs were trained elsewhere and brought home, and from which bundle."""
+    _run(db, "m009_fetched_runs")
+
+
 def migrate(connection: sqlite3.Connection) -> int:
     """Bring a store to the newest schema; each migration is one transaction. Return its version."""
     database = Database(connection)

@@ -17,7 +17,7 @@ from typing import Any
 from engine.base.errors import TunesmithError
 from engine.base.paths import STORE_NAME
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 Row = sqlite3.Row
 Value = str | int | float | None
 
@@ -135,6 +135,14 @@ class Store:
                 self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
+
+    def sound(self) -> bool:
+        """Say whether the file is whole and every reference in it leads somewhere."""
+        try:
+            whole = [row[0] for row in self.rows("PRAGMA integrity_check")] == ["ok"]
+            return whole and not self.rows("PRAGMA foreign_key_check")
+        except sqlite3.Error:
+            return False
 
     def close(self) -> None:
         """Close the connection; the store cannot be used afterwards."""

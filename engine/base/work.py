@@ -41,9 +41,10 @@ class Work:
         self.job_id = job_id
         self.kind: str = job["kind"]
         self.args: dict[str, Any] = json.loads(job["args"])
-        self.project_dir = Path(self.args["project"])
+        named = Path(self.args["project"])
+        self.project_dir = store.workspace / named  # in a bundle the name is relative
         self.project: Project = load(self.project_dir)
-        self.project_id = register(store, self.project_dir, self.project)
+        self.project_id = register(store, named, self.project)
         self.device = _device(self.args.get("device"))
         store.update(
             "jobs",
@@ -57,8 +58,12 @@ class Work:
         )
 
     def begin(self) -> None:
-        """Say that the work begins now; time spent waiting does not count."""
-        self.store.update("jobs", self.job_id, {"state": "running", "started": time.time()})
+        """Say that the work begins now: time spent waiting does not count, nor an old fault."""
+        self.store.execute(
+            "UPDATE jobs SET state = 'running', started = ?, ended = NULL, error = NULL, "
+            "error_where = NULL, fix = NULL WHERE id = ?",
+            (time.time(), self.job_id),
+        )
 
     def progress(self, done: int, total: int, note: str) -> None:
         """Say how far the work is; `note` names the present step in a few words."""

@@ -70,8 +70,8 @@ def complete(store: Store, run_id: int, folder: Path, step: int, totals: Totals)
 def newest(store: Store, run_id: int, folder: Path) -> Checkpoint | None:
     """Return the newest valid checkpoint; remove newer ones that are not, and their records."""
     found = None
-    for candidate in _folders(folder):
-        found = _verified(candidate)
+    for candidate in folders(folder):
+        found = verified(candidate)
         if found:
             break
         shutil.rmtree(candidate)
@@ -84,7 +84,7 @@ def newest(store: Store, run_id: int, folder: Path) -> Checkpoint | None:
 
 def prune(store: Store, run_id: int, folder: Path, keep: int) -> None:
     """Remove all but the newest `keep` checkpoints."""
-    for old in _folders(folder)[keep:]:
+    for old in folders(folder)[keep:]:
         shutil.rmtree(old)
         store.execute("DELETE FROM checkpoints WHERE run_id = ? AND step = ?", (run_id, _step(old)))
 
@@ -102,7 +102,7 @@ def saving(folder: Path, step: int) -> Iterator[None]:
         if not _disk_full(error):
             raise
         shutil.rmtree(path(folder, step), ignore_errors=True)
-        older = [_step(other) for other in _folders(folder)]
+        older = [_step(other) for other in folders(folder)]
         kept = f"The checkpoint of step {older[0]} is kept" if older else "There is no older one"
         raise TunesmithError(
             f"The disk is full: the checkpoint of step {step} could not be written. {kept}.",
@@ -119,7 +119,8 @@ def _disk_full(error: BaseException) -> bool:
     return "No space left" in text or "inline_container" in text
 
 
-def _verified(folder: Path) -> Checkpoint | None:
+def verified(folder: Path) -> Checkpoint | None:
+    """Return the checkpoint in a folder; None where it is not whole."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         sums = {name: files.sha256(folder / name) for name in manifest["files"]}
@@ -146,8 +147,8 @@ def _record(store: Store, run_id: int, checkpoint: Checkpoint) -> None:
     )
 
 
-def _folders(folder: Path) -> list[Path]:
-    """The checkpoints' folders, newest first."""
+def folders(folder: Path) -> list[Path]:
+    """Return the checkpoints' folders, newest first."""
     found = [item for item in folder.glob("checkpoint-*") if item.name[11:].isdigit()]
     return sorted(found, key=_step, reverse=True)
 

@@ -19,6 +19,7 @@ from engine.base.work import Stopped, Work
 from engine.data import dataset
 from engine.data.chat.template import ChatTemplate
 from engine.plan import plan as plans
+from engine.plan.device import ANY_GPU
 from engine.plan.plan import Plan
 from engine.run import checkpoints, launch, result
 from engine.run.checkpoints import Checkpoint, Totals
@@ -89,13 +90,13 @@ def _go_on(
 
 def _choose_device(planned: str, present: str) -> None:
     """Show the libraries the planned device only; TRL refuses to choose among several."""
-    if planned != present:
+    if planned != present and (planned != ANY_GPU or present == "cpu"):
         raise TunesmithError(
             f"The plan is for {planned}, but this box now has {present}.",
             "Start a new run, whose plan fits this box: `tunesmith train`.",
             "device",
         )
-    os.environ.update(machine.pin(machine.read(), planned))
+    os.environ.update(machine.pin(machine.read(), present))
 
 
 def _examples(work: Work, plan: Plan, model_dir: Path, run_dir: Path) -> tuple[Examples, Examples]:
@@ -145,20 +146,20 @@ def _finish(work: Work, run: Row, plan: Plan, last: Checkpoint, *, startup: floa
             "seconds": totals.seconds,
             "peak_bytes": totals.peak_bytes,
             "adapter_sha256": digest,
-            "environment": json.dumps(_environment(plan)),
+            "environment": json.dumps(_environment(plan, work.device)),
             "ended": time.time(),
         },
     )
     work.log(f"trained {last.step} steps, {totals.tokens} tokens, in {totals.seconds:.0f} s")
 
 
-def _environment(plan: Plan) -> Mapping[str, str | int]:
+def _environment(plan: Plan, device: str) -> Mapping[str, str | int]:
     """Return what a repetition to the byte would need to share."""
     box = machine.read()
     return {
         "python": platform.python_version(),
         **{name: version(name) for name in _LIBRARIES},
-        "device": next((gpu.name for gpu in box.gpus if gpu.device == plan.device), box.cpu),
+        "device": next((gpu.name for gpu in box.gpus if gpu.device == device), box.cpu),
         "threads": plan["threads"],
         "dataset": plan.dataset_id,
         "seed": plan["seed"],
