@@ -43,10 +43,10 @@ def stop(folder: Path) -> int:
     return 0
 
 
-def done(folder: Path) -> int:
+def ended(folder: Path) -> int:
     """Return 0 where the run has ended, else 1."""
-    ended = Store(folder).scalar("SELECT ended FROM runs WHERE id = ?", (RUN_ID,))
-    return 0 if ended else 1
+    at = Store(folder).scalar("SELECT ended FROM runs WHERE id = ?", (RUN_ID,))
+    return 0 if at else 1
 
 
 def keep(folder: Path, place: Path) -> int:
@@ -77,7 +77,7 @@ _HERE: Mapping[str, Callable[[Path], int]] = {
     "prepare": prepare,
     "again": again,
     "stop": stop,
-    "done": done,
+    "ended": ended,
 }
 _THERE: Mapping[str, Callable[[Path, Path], int]] = {
     "keep": keep,
