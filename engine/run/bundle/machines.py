@@ -72,7 +72,7 @@ def propose(
     """Resolve a plan for other machines.
 
     Raises:
-        UsageError: A wrong override, or machines that cannot share the work.
+        UsageError: A wrong override, or no GPU was named.
     """
     given = {**overrides, **_processes_where_known(machines)}
     return plan.propose(store, project, dataset_id, given, device=machines.device())
@@ -80,12 +80,4 @@ def propose(
 
 def _processes_where_known(machines: Machines) -> dict[str, Scalar]:
     """Return the setting that tells a plan of its processes, where the plan stage has it."""
-    if "processes" in SETTINGS:
-        return {"processes": machines.processes}
-    if machines.processes > 1:
-        raise UsageError(
-            f"This Tunesmith trains with one process, not with {machines.processes}.",
-            "Leave --nodes and --gpus out.",
-            "--nodes",
-        )
-    return {}
+    return {"processes": machines.processes} if "processes" in SETTINGS else {}

@@ -40,3 +40,14 @@ def launch(bench, tmp_path):
 def written(bench, tmp_path_factory) -> export.Written:
     """One bundle for Ray, to be looked at only."""
     return _written(bench, tmp_path_factory.mktemp("written"), Machines("ray"), "bench-1", None, {})
+
+
+@pytest.fixture
+def light_project(bench, model_dir, tmp_path):
+    """The project on a model folder without weights, which nobody loads here."""
+    folder = tmp_path / "light"
+    folder.mkdir()
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+        (folder / name).write_bytes((model_dir / name).read_bytes())
+    (folder / "model.safetensors").write_bytes(b"\x02" + bytes(7) + b"{}")
+    return replace(bench.project, base_model=str(folder))
