@@ -55,7 +55,7 @@ def launch_verb(
 
     It holds the rows, the plan and the program, and can be copied anywhere. Nothing is started.
     """
-    from engine.run.bundle.export import write
+    from engine.run.bundle.export import require_new, write
     from engine.run.bundle.machines import Machines
     from engine.run.bundle.submission import minutes, slug
     from engine.run.launch import default_name
@@ -63,9 +63,10 @@ def launch_verb(
     place = Place(project_dir)
     chosen = replace(place.project, recipe=recipe) if recipe else place.project
     machines = Machines(launcher, nodes, gpus, gpu, bucket)
-    plan = _planned(place, chosen, settings, machines, accept)
     called = name or default_name(place.store, place.project_id, place.project)
     folder = (target or Path(f"{slug(called)}-{launcher}")).expanduser().resolve()
+    require_new(folder)
+    plan = _planned(place, chosen, settings, machines, accept)
     written = write(place.store, chosen, plan, machines, folder, name=called, accept=accept)
     if as_json:
         output.emit(_record(written, plan, machines))

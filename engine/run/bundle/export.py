@@ -74,8 +74,7 @@ def write(
         UsageError: The folder holds something.
         TunesmithError: The base model's folder is no model, or the disk is full.
     """
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UsageError("This folder is not empty.", "Name a new one with --out.", str(target))
+    require_new(target)
     label = Label(uuid.uuid4().hex, FORMAT, version("tunesmith"), _called(plan.model))
     with atomic(target) as folder:
         folder.mkdir()
@@ -96,7 +95,18 @@ def write(
             far.close()
         write_label(folder, label)
         command = submission.write(folder, label, plan, machines, name)
+    store.update("plans", plan.id or 0, {"path": str(target / RUNS / str(RUN_ID))})
     return Written(target, label, command)
+
+
+def require_new(target: Path) -> None:
+    """Refuse to write a bundle over anything.
+
+    Raises:
+        UsageError: The folder holds something.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UsageError("This folder is not empty.", "Name a new one with --out.", str(target))
 
 
 def _called(base: str) -> str:

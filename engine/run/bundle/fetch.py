@@ -57,8 +57,14 @@ def fetch(store: Store, folder: Path, *, with_checkpoints: bool = True) -> list[
 
     Raises:
         TunesmithError: The folder is no bundle, is damaged, or was changed.
-        UsageError: A run of it was resumed here.
+        UsageError: A run of it was resumed here, or the bundle is this workspace itself.
     """
+    if folder.resolve() == store.workspace.resolve():
+        raise UsageError(
+            "This bundle is the workspace itself.",
+            "Go to the workspace it came from, or name that with --workspace.",
+            str(folder),
+        )
     label = read_label(folder)
     with opened(store, folder) as reading:
         runs = reading.rows("runs", "1 ORDER BY id")

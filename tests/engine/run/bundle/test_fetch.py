@@ -235,6 +235,28 @@ def _swap(path, target):
     path.symlink_to(target)
 
 
+def _manifest_of_another_place(folder):
+    """A checkpoint whose manifest asks for the checksum of a file of this box."""
+    checkpoint = folder / "runs/1/checkpoints/checkpoint-4"
+    manifest = json.loads((checkpoint / "manifest.json").read_text())
+    manifest["files"]["/dev/zero"] = "0" * 64
+    (checkpoint / "manifest.json").write_text(json.dumps(manifest))
+    _far(folder, f"UPDATE checkpoints SET sha256 = '{sha256(checkpoint / 'manifest.json')}'")
+
+
+def test_a_manifest_is_not_followed_out_of_its_folder(bench, folder):
+    far_machine.trains(folder, 1, 4)
+    _manifest_of_another_place(folder)
+    [fetched] = fetch(bench.store, folder)
+    assert not bench.store.rows("SELECT 1 FROM checkpoints WHERE run_id = ?", (fetched.run,))
+
+
+def test_a_bundle_is_not_fetched_into_itself(folder):
+    far_machine.trains(folder, 1, 2)
+    with pytest.raises(UsageError, match="the workspace itself"):
+        fetch(Store(folder), folder)
+
+
 FAULTS = {
     "no label": lambda f: (f / "bundle.json").unlink(),
     "label of another kind": lambda f: (f / "bundle.json").write_text('{"id": 7}'),
