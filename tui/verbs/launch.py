@@ -71,12 +71,11 @@ def launch_verb(
     if as_json:
         output.emit(_record(written, plan, machines))
         return
-    device = machines.device().title
-    output.say(f"  {folder} trains {called} on {nodes} x {gpus} {device}")
+    output.say(f"  {folder} trains {output.one_line(called)} on {_words(machines)}")
+    asked = f"; the job asks for {output.duration(60 * minutes(plan))}" * (launcher == "slurm")
     output.say(
         f"  predicted: {output.duration(plan.seconds)} (give or take {plan.seconds_error:.0%}), "
-        f"{output.amount(plan.peak_bytes)} of memory; {output.duration(60 * minutes(plan))} are "
-        "asked for"
+        f"{output.amount(plan.peak_bytes)} of memory{asked}"
     )
     output.gate(plan.gate.result, "fit", plan.gate.reasons)
     output.say(f"  Copy it there, then: cd {shlex.quote(folder.name)} && {written.command}")
@@ -109,7 +108,12 @@ def fetch_verb(folder: Path, no_checkpoints: bool, as_json: bool) -> None:
         if run.state == "done":
             output.say(f"  Next: tunesmith eval {run.run}")
         else:
-            output.say(f"  See it: tunesmith show {run.run}; fetch again when it went on.")
+            output.say(f"  See it: tunesmith show {run.run}. Fetch again to see it go on.")
+
+
+def _words(machines: Any) -> str:
+    nodes = "one machine" if machines.nodes == 1 else f"{machines.nodes} machines"
+    return f"{nodes} with {machines.gpus} x {machines.device().title}"
 
 
 def _planned(

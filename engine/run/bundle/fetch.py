@@ -59,13 +59,13 @@ def fetch(store: Store, folder: Path, *, with_checkpoints: bool = True) -> list[
         TunesmithError: The folder is no bundle, is damaged, or was changed.
         UsageError: A run of it was resumed here, or the bundle is this workspace itself.
     """
+    label = read_label(folder)
     if folder.resolve() == store.workspace.resolve():
         raise UsageError(
             "This bundle is the workspace itself.",
             "Go to the workspace it came from, or name that with --workspace.",
             str(folder),
         )
-    label = read_label(folder)
     with opened(store, folder) as reading:
         runs = reading.rows("runs", "1 ORDER BY id")
         return [
