@@ -6,14 +6,16 @@ characters, files by their checksums, and no link is followed.
 
 from __future__ import annotations
 
+import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.base import jobs
 from engine.base import project as projects
-from engine.base.errors import UsageError
+from engine.base.errors import TunesmithError, UsageError
 from engine.base.paths import PROJECT_NAME
+from engine.base.project import Project
 from engine.base.store import Row, Store, Value
 from engine.plan import document
 from engine.plan import plan as plans
@@ -92,11 +94,27 @@ def _one(
             return _told(store, before["id"], new=False, changed=False)
     run_id = before["id"] if before else _place(store, reading, folder, label, run)
     place = launch.folder(store, run_id)
+    try:
+        named = replace(label, model=launch.get(store, run_id)["model"])
+        project = homes.load_project(folder, f"{RUNS}/{run['id']}", named)
+        files = trained.bring(reading, run, folder, place, with_checkpoints=with_checkpoints)
+        changed = Arrival(store, reading, run, run_id).write(files)
+    except TunesmithError:
+        if before is None:
+            _forget(store, run_id, place)
+        raise
     if not (place / PROJECT_NAME).is_file():
-        _documents(store, folder, label, run, run_id)
-    files = trained.bring(reading, run, folder, place, with_checkpoints=with_checkpoints)
-    changed = Arrival(store, reading, run, run_id).write(files)
+        _documents(store, run_id, project, place)
     return _told(store, run_id, new=before is None, changed=changed or before is None)
+
+
+def _forget(store: Store, run_id: int, place: Path) -> None:
+    """Take back the rows and the folder of a run that turned out damaged when it first came."""
+    job_id = launch.get(store, run_id)["job_id"]
+    with store.transaction():
+        store.execute("DELETE FROM runs WHERE id = ?", (run_id,))
+        store.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
+    shutil.rmtree(place, ignore_errors=True)
 
 
 def _known(store: Store, label: Label, run: dict[str, Value]) -> Row | None:
@@ -163,16 +181,11 @@ def _place(
     return run_id
 
 
-def _documents(
-    store: Store, folder: Path, label: Label, run: dict[str, Value], run_id: int
-) -> None:
-    """Write the run's project and plan into its folder, in the words of this workspace."""
-    row = launch.get(store, run_id)
-    named = Label(label.id, label.format, label.tunesmith, row["model"])
-    loaded = homes.load_project(folder, f"{RUNS}/{run['id']}", named)
-    place = launch.folder(store, run_id)
-    projects.save(loaded, place)
-    document.write(store, loaded, plans.load(store, row["plan_id"]), place)
+def _documents(store: Store, run_id: int, project: Project, place: Path) -> None:
+    """Write the run's plan and, last, its project into its folder, in this workspace's words."""
+    plan = plans.load(store, launch.get(store, run_id)["plan_id"])
+    document.write(store, project, plan, place)
+    projects.save(project, place)
 
 
 def _told(store: Store, run_id: int, *, new: bool, changed: bool) -> Fetched:
