@@ -10,7 +10,7 @@ from engine.base.store import Store
 from engine.data import dataset
 from engine.plan import plan as plans
 from engine.run.bundle.layout import read_label
-from engine.run.bundle.machines import Machines
+from engine.run.bundle.machines import Machines, propose
 
 
 def test_a_bundle_is_a_workspace_of_one_run(written, bench, tmp_path):
@@ -25,12 +25,10 @@ def test_a_bundle_is_a_workspace_of_one_run(written, bench, tmp_path):
     assert read_label(moved).id == written.label.id
 
 
-def test_the_plan_of_the_bundle_is_the_saved_one(launch, bench):
-    written = launch(lora_rank=8)
-    here = plans.latest(bench.store, bench.project_id)
-    there = plans.load(Store(written.folder), 1)
+def test_the_plan_of_the_bundle_is_the_saved_one(written, bench):
+    here, there = plans.load(bench.store, 1), plans.load(Store(written.folder), 1)
     assert there.values == here.values
-    assert there["lora_rank"] == 8
+    assert there["lora_rank"] == 4
     assert (there.dataset_id, there.peak_bytes, there.gate) == (
         here.dataset_id,
         here.peak_bytes,
@@ -62,18 +60,18 @@ def test_the_packages_are_pinned_to_those_of_this_box(written):
     assert all("==" in line and "+" not in line for line in lines)
 
 
-def test_a_plan_for_another_gpu_fits_that_gpu(launch, bench):
-    launch(Machines("slurm", gpu="A100 80GB"), micro_batch=16)
-    made = plans.latest(bench.store, bench.project_id)
+def test_a_plan_for_another_gpu_fits_that_gpu(bench):
+    slurm = Machines("slurm", gpu="A100 80GB")
+    made = propose(bench.store, bench.project, bench.dataset_id, {"micro_batch": 16}, slurm)
     assert made.device == "gpu"
     assert made.values["watts"].why == "Assumed: 90 % of the board's 400 W."
     assert made["threads"] == 8
 
 
 @pytest.mark.parametrize("launcher", ["slurm", "skypilot"])
-def test_without_a_gpu_the_question_is_one_sentence(launch, launcher):
+def test_without_a_gpu_the_question_is_one_sentence(bench, launcher):
     with pytest.raises(UsageError, match="Which GPU") as fault:
-        launch(Machines(launcher))
+        propose(bench.store, bench.project, bench.dataset_id, {}, Machines(launcher))
     assert "--gpu 'A100 80GB'" in fault.value.fix
 
 
