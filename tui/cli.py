@@ -30,6 +30,8 @@ VERBS = {
     "rates": "rates",
     "train": "run",
     "sweep": "sweep",
+    "launch": "launch",
+    "fetch": "launch",
     "jobs": "jobs",
     "watch": "jobs",
     "log": "jobs",

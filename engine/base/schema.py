@@ -67,6 +67,12 @@ def m007_ends_and_reruns(db: Any) -> None:
     _run(db, "m007_ends_and_reruns")
 
 
+@migrations()  # type: ignore[untyped-decorator]
+def m008_fetched_runs(db: Any) -> None:
+    """Which runs were trained elsewhere and brought home, and from which bundle."""
+    _run(db, "m008_fetched_runs")
+
+
 def migrate(connection: sqlite3.Connection) -> int:
     """Bring a store to the newest schema; each migration is one transaction. Return its version."""
     database = Database(connection)

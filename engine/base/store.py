@@ -18,7 +18,7 @@ from typing import Any
 from engine.base.errors import TunesmithError
 from engine.base.paths import STORE_NAME
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 _LEAST_BYTES = 1 << 16  # what SQLite adds to a file at once, roughly
 Row = sqlite3.Row
 Value = str | int | float | None
@@ -158,6 +158,14 @@ class Store:
                 if connection.in_transaction:  # a full disk may have ended it
                     connection.execute("ROLLBACK")
                 raise
+
+    def sound(self) -> bool:
+        """Say whether the file is whole and every reference in it leads somewhere."""
+        try:
+            whole = [row[0] for row in self.rows("PRAGMA integrity_check")] == ["ok"]
+            return whole and not self.rows("PRAGMA foreign_key_check")
+        except sqlite3.Error:
+            return False
 
     def close(self) -> None:
         """Close the connection; the store cannot be used afterwards."""

@@ -49,9 +49,10 @@ class Work:
         self.job_id = job_id
         self.kind: str = job["kind"]
         self.args: dict[str, Any] = json.loads(job["args"])
-        self.project_dir = Path(self.args["project"])
+        named = Path(self.args["project"])
+        self.project_dir = store.workspace / named  # in a bundle the name is relative
         self.project: Project = load(self.project_dir)
-        self.project_id = register(store, self.project_dir, self.project)
+        self.project_id = register(store, named, self.project)
         self.device = _device(self.args.get("device"))
         self.terminated = False
         self._lock: IO[str] | None = None
@@ -67,9 +68,10 @@ class Work:
         )
 
     def begin(self) -> None:
-        """Say that the work begins now; time spent waiting does not count."""
+        """Say that the work begins now: time spent waiting does not count, nor an old fault."""
         begun: dict[str, Value] = {"state": "running", "started": time.time(), "waits_for": None}
-        self.store.update("jobs", self.job_id, begun)
+        ended: dict[str, Value] = {"ended": None, "error": None, "error_where": None, "fix": None}
+        self.store.update("jobs", self.job_id, {**begun, **ended})
 
     def progress(self, done: int, total: int, note: str) -> None:
         """Say how far the work is; `note` names the present step in a few words."""

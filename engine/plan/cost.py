@@ -53,6 +53,7 @@ def recorded(store: Store, *, model: str, method: str, device: str) -> Speed | N
         "SELECT sum(tokens) AS tokens, sum(seconds) AS seconds, count(*) AS runs FROM "
         "(SELECT r.tokens, r.seconds FROM runs r JOIN plans p ON p.id = r.plan_id "
         "WHERE r.model = ? AND r.method = ? AND p.device = ? AND r.tokens > 0 AND r.seconds > 0 "
+        "AND r.id NOT IN (SELECT run_id FROM fetched_runs) "
         "ORDER BY r.id DESC LIMIT ?)",
         (model, method, device, _RECENT_RUNS),
     )
@@ -177,7 +178,7 @@ def usual_error(store: Store, quantity: str) -> float | None:
     """
     error: float | None = store.scalar(
         "SELECT avg(abs(error)) FROM (SELECT error FROM prediction_errors WHERE quantity = ? "
-        "ORDER BY run_id DESC LIMIT ?)",
+        "AND run_id NOT IN (SELECT run_id FROM fetched_runs) ORDER BY run_id DESC LIMIT ?)",
         (quantity, _RECENT_RUNS),
     )
     return error

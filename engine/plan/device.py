@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from engine.base.errors import UsageError
@@ -21,6 +21,8 @@ _AMPERE = (8, 0)
 # What the driver keeps of a board's memory: a judgement from totals that torch shows beside
 # nvidia-smi's; checked on the RTX 5090 only.
 _KEPT, _KEPT_SHARE = 256 << 20, 0.004
+_CORES_A_GPU = 8  # asked of a machine that is not known yet
+ANY_GPU = "gpu"  # a plan's device where only the job's machine knows the GPU's number
 _UNITS = {"m": 10**6, "g": 10**9, "mi": 1 << 20, "gi": 1 << 30}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:(gi?)b?|(mi?)b)?", re.IGNORECASE)
 _LEAST, _MOST = 256 << 20, 10**13
@@ -31,7 +33,8 @@ class Device:
     """One training device.
 
     Attributes:
-        name: `cpu`, `gpu0` or `gpu0.1` (a MIG slice), as jobs lock it; empty if only named.
+        name: `cpu`, `gpu0` or `gpu0.1` (a MIG slice), as jobs lock it; `gpu` for the one that
+            another machine gives the job; empty if only named.
         kind: cpu or gpu.
         title: The processor's or board's name.
         cores: CPU cores this process may use; 0 where the box is not known.
@@ -77,6 +80,11 @@ def choose(machine: Machine) -> Device:
         assumption=f"{_CORE_WATTS:g} W a core",
         total=machine.memory,
     )
+
+
+def elsewhere(text: str) -> Device:
+    """Return the GPU of a machine that a training is sent to; see `named` for its names."""
+    return replace(named(text), name=ANY_GPU, cores=_CORES_A_GPU)
 
 
 def named(text: str) -> Device:

@@ -109,8 +109,17 @@ def propose(
     project: Project,
     dataset_id: str,
     overrides: Mapping[str, Scalar] | None = None,
+    *,
+    device: Device | None = None,
 ) -> Plan:
     """Resolve a plan for this box as it is now, with the speed its own runs have shown.
+
+    Args:
+        store: Where the dataset and the record of past runs are.
+        project: The recipe, the base model and the settings.
+        dataset_id: The dataset to train on.
+        overrides: Settings that the user gave.
+        device: The device of another machine, of which this box's record says nothing.
 
     Raises:
         UsageError: No such dataset, one that the recipe cannot learn from, a wrong override, or a
@@ -123,8 +132,10 @@ def propose(
         )
     recipe.require_form(recipe.load(project.recipe), dataset["form"], dataset_id)
     box, given = machine.read(), overrides or {}
-    disk_free = machine.disk_free(store.workspace)
     rows = RowFacts.of_dataset(dataset, store.workspace / dataset["path"])
+    if device:
+        return resolve(project, dataset, box, given, rows=rows, device=device)
+    disk_free = machine.disk_free(store.workspace)
     plan = resolve(project, dataset, box, given, disk_free=disk_free, rows=rows)
     trackers.require(plan["trackers"])
     speed = cost.recorded(store, model=plan.model, method=plan.method, device=plan.device)
@@ -153,6 +164,7 @@ def resolve(
     disk_free: int | None = None,
     correction: Correction | None = None,
     rows: RowFacts | None = None,
+    device: Device | None = None,
 ) -> Plan:
     """Resolve the project's recipe for a dataset and a box; reads no store and no clock.
 
@@ -165,11 +177,12 @@ def resolve(
         disk_free: Free bytes where runs are kept, or None not to judge them.
         correction: What this box's own runs have taught of its memory, or None.
         rows: What the rows ask of a chat template; None to go by the dataset's form alone.
+        device: Where it will run; None for the device that jobs take on this box.
 
     Raises:
         UsageError: An override has an unknown name or a wrong value, or does not apply.
     """
-    model, device = models.find(project.base_model), choose(box)
+    model, device = models.find(project.base_model), device or choose(box)
     chosen = recipe.load(project.recipe)
     values = settle(chosen, project, dataset, model.dimensions, device, overrides, correction)
     settings = {name: value.value for name, value in values.items()}

@@ -79,12 +79,12 @@ def newest(
         say: Takes a sentence for each that is removed, and one where none is left.
     """
     found, faults = None, []
-    for candidate in _folders(folder):
-        verified = _verified(candidate)
-        if isinstance(verified, Checkpoint):
-            found = verified
+    for candidate in folders(folder):
+        judged = _judged(candidate)
+        if isinstance(judged, Checkpoint):
+            found = judged
             break
-        faults.append(f"The checkpoint of step {_step(candidate)} {verified}; it was removed.")
+        faults.append(f"The checkpoint of step {_step(candidate)} {judged}; it was removed.")
         shutil.rmtree(candidate)
     if faults and found is None:
         faults.append("No checkpoint is left: the run starts over.")
@@ -100,7 +100,7 @@ def newest(
 
 def prune(store: Store, run_id: int, folder: Path, keep: int) -> None:
     """Remove all but the newest `keep` checkpoints."""
-    for old in _folders(folder)[keep:]:
+    for old in folders(folder)[keep:]:
         shutil.rmtree(old)
         store.execute("DELETE FROM checkpoints WHERE run_id = ? AND step = ?", (run_id, _step(old)))
 
@@ -118,7 +118,7 @@ def saving(folder: Path, step: int) -> Iterator[None]:
         if not _disk_full(error):
             raise
         shutil.rmtree(path(folder, step), ignore_errors=True)
-        older = [_step(other) for other in _folders(folder)]
+        older = [_step(other) for other in folders(folder)]
         kept = f"The checkpoint of step {older[0]} is kept" if older else "There is no older one"
         raise TunesmithError(
             f"The disk is full: the checkpoint of step {step} could not be written. {kept}.",
@@ -135,7 +135,13 @@ def _disk_full(error: BaseException) -> bool:
     return "No space left" in text or "inline_container" in text
 
 
-def _verified(folder: Path) -> Checkpoint | str:
+def verified(folder: Path) -> Checkpoint | None:
+    """Return the checkpoint in a folder; None where it is not whole."""
+    judged = _judged(folder)
+    return judged if isinstance(judged, Checkpoint) else None
+
+
+def _judged(folder: Path) -> Checkpoint | str:
     """Return a checkpoint, or what is wrong with it as the end of a sentence."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
@@ -169,8 +175,8 @@ def _record(store: Store, run_id: int, checkpoint: Checkpoint) -> None:
     )
 
 
-def _folders(folder: Path) -> list[Path]:
-    """The checkpoints' folders, newest first."""
+def folders(folder: Path) -> list[Path]:
+    """Return the checkpoints' folders, newest first."""
     found = [item for item in folder.glob("checkpoint-*") if item.name[11:].isdigit()]
     return sorted(found, key=_step, reverse=True)
 

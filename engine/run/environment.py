@@ -32,15 +32,21 @@ _HARMLESS = ("system", "python")  # no number is computed by these
 NEEDED = ("rows", "base_model")  # without these it is another training
 
 
-def read(store: Store, plan: Plan) -> Facts:
-    """Return the facts of this box, this program and the plan's data, as they are now."""
+def read(store: Store, plan: Plan, device: str | None = None) -> Facts:
+    """Return the facts of this box, this program and the plan's data, as they are now.
+
+    Args:
+        store: The workspace's store.
+        plan: What is trained, and on what.
+        device: The device that the job holds; None for the plan's.
+    """
     box = machine.read()
     return {
         "tunesmith": _program(),
         "python": platform.python_version(),
         **{name: _version(name) for name in _LIBRARIES},
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        **_device(box, plan),
+        **_device(box, device or plan.device),
         "threads": plan["threads"],
         "attention": arguments.attention(plan, plan["longest"]),
         "dataset": plan.dataset_id,
@@ -78,8 +84,8 @@ def _name(key: str) -> str:
     )
 
 
-def _device(box: Machine, plan: Plan) -> Facts:
-    gpu = next((gpu for gpu in box.gpus if gpu.device == plan.device), None)
+def _device(box: Machine, device: str) -> Facts:
+    gpu = next((gpu for gpu in box.gpus if gpu.device == device), None)
     if gpu is None:
         return {"device": box.cpu}
     return {

@@ -49,7 +49,7 @@ def submit(
     """
     if plan.id is None:
         raise UsageError("This plan is not in the store.", "Save it before starting a run.")
-    run_id = _record(store, project_id, plan, name or _name(store, project_id, project))
+    run_id = _record(store, project_id, plan, name or default_name(store, project_id, project))
     place = folder(store, run_id)
     projects.save(project, place)  # what is trained stays as it is, whatever is edited meanwhile
     document.write(store, project, plan, place)
@@ -107,6 +107,7 @@ def _record(store: Store, project_id: int, plan: Plan, name: str) -> int:
     return run_id
 
 
-def _name(store: Store, project_id: int, project: Project) -> str:
+def default_name(store: Store, project_id: int, project: Project) -> str:
+    """Return the name of a project's next run: the project's, and a number."""
     count = store.scalar("SELECT count(*) FROM runs WHERE project_id = ?", (project_id,))
     return f"{project.name}-{count + 1}"

@@ -16,6 +16,7 @@ from engine.base.work import Stopped, Work
 from engine.data import dataset
 from engine.data.chat.template import ChatTemplate
 from engine.plan import plan as plans
+from engine.plan.device import ANY_GPU
 from engine.plan.plan import Plan
 from engine.run import checkpoints, environment, launch, result
 from engine.run.checkpoints import Checkpoint, Totals
@@ -88,13 +89,13 @@ def _go_on(
 
 def _choose_device(planned: str, present: str) -> None:
     """Show the libraries the planned device only; TRL refuses to choose among several."""
-    if planned != present:
+    if planned != present and (planned != ANY_GPU or present == "cpu"):
         raise TunesmithError(
             f"The plan is for {planned}, but this box now has {present}.",
             "Start a new run, whose plan fits this box: `tunesmith train`.",
             "device",
         )
-    os.environ.update(machine.pin(machine.read(), planned))
+    os.environ.update(machine.pin(machine.read(), present))
 
 
 def _examples(work: Work, plan: Plan, model_dir: Path, run_dir: Path) -> tuple[Examples, Examples]:
@@ -144,7 +145,7 @@ def _finish(work: Work, run: Row, plan: Plan, last: Checkpoint, *, startup: floa
             "seconds": totals.seconds,
             "peak_bytes": totals.peak_bytes,
             "adapter_sha256": digest,
-            "environment": json.dumps(environment.read(work.store, plan)),
+            "environment": json.dumps(environment.read(work.store, plan, work.device)),
             "ended": time.time(),
         },
     )

@@ -61,7 +61,8 @@ def learned(store: Store, method: str, device: str) -> Correction | None:
         "JOIN runs r ON r.id = q.run_id JOIN plans p ON p.id = r.plan_id "
         "LEFT JOIN plan_values v ON v.plan_id = p.id AND v.key = 'memory_factor' "
         "WHERE q.quantity = 'peak_bytes' AND r.method = ? AND p.device = ? "
-        "AND q.predicted > 0 AND q.measured > 0 ORDER BY r.id DESC LIMIT ?",
+        "AND q.predicted > 0 AND q.measured > 0 "
+        "AND r.id NOT IN (SELECT run_id FROM fetched_runs) ORDER BY r.id DESC LIMIT ?",
         (method, device, _RECENT),
     )
     ratios = []

@@ -1,0 +1,1 @@
+"""Bundles: one run with all it needs in a folder that trains anywhere and is fetched home."""
