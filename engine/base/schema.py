@@ -73,6 +73,12 @@ def m008_fetched_runs(db: Any) -> None:
     _run(db, "m008_fetched_runs")
 
 
+@migrations()  # type: ignore[untyped-decorator]
+def m009_watching(db: Any) -> None:
+    """Answers while a run trains, settings that were changed on the way, best step and energy."""
+    _run(db, "m009_watching")
+
+
 def migrate(connection: sqlite3.Connection) -> int:
     """Bring a store to the newest schema; each migration is one transaction. Return its version."""
     database = Database(connection)

@@ -18,7 +18,7 @@ from typing import Any
 from engine.base.errors import TunesmithError
 from engine.base.paths import STORE_NAME
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 _LEAST_BYTES = 1 << 16  # what SQLite adds to a file at once, roughly
 Row = sqlite3.Row
 Value = str | int | float | None
