@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Literal, NamedTuple
 
+from engine.run.batches import Batch
 from engine.run.fit import worst
-from engine.run.fit.worst import Batch
 
 Phase = Literal["worst", "sample", "again"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from engine.run.fit.worst import Batch
+from engine.run.batches import Batch
 
 _MOST = 96  # shapes after which nothing was seen to grow
 _FEWEST = 4  # points of a slope

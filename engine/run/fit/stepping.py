@@ -11,7 +11,6 @@ the worst once more. Where memory ends, only this process ends.
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
 import threading
@@ -29,14 +28,14 @@ from engine.data import dataset
 from engine.data.chat.template import ChatTemplate
 from engine.plan.plan import Plan
 from engine.plan.recipe import Scalar, Value
-from engine.run import arguments, checkpoints, limits, result
+from engine.run import checkpoints, limits, result
+from engine.run.batches import Batch, Cutter, of_run, sizes
 from engine.run.checkpoints import Totals
 from engine.run.examples import Examples, tokenise
 from engine.run.fit import timing, worst
 from engine.run.fit.course import Course
 from engine.run.fit.growth import Growth
 from engine.run.fit.request import LOADING, OUT_OF_MEMORY, Request
-from engine.run.fit.worst import Batch, Cutter
 from engine.run.metrics import Recorder
 
 _PARENT_SECONDS = 1.0
@@ -84,8 +83,8 @@ def _measure(request: Request, began: float) -> dict[str, Any]:
     plan = request.plan(store)
     training, validation = _examples(request, store, plan)
     looked = time.monotonic()
-    batches = _batches(plan, training)
-    held_out = Cutter.of(plan).batches(worst.sizes(validation), range(len(validation.rows)))
+    batches = [batch for step in of_run(plan, training) for batch in step]
+    held_out = Cutter.of(plan).batches(sizes(validation), range(len(validation.rows)))
     course = Course(batches, plan["micro_batch"], min(2, plan["accumulation"]))
     tested, growth = _tested(held_out), Growth(batches)
     began += time.monotonic() - looked  # the run has no need of this
@@ -120,15 +119,6 @@ def _measure(request: Request, began: float) -> dict[str, Any]:
         "validation_seconds": timing.scaled(meter.validating, tested, held_out),
         "checkpoint_seconds": meter.saving,
     }
-
-
-def _batches(plan: Plan, training: Examples) -> list[Batch]:
-    """Every micro-batch of the run, in the run's own order."""
-    order, together = arguments.order(plan, training.lengths), plan["accumulation"]
-    a_pass = math.ceil(len(training.rows) / plan["micro_batch"])
-    passes, rest = divmod(plan["steps"], math.ceil(a_pass / together))
-    number = passes * a_pass + min(a_pass, rest * together)
-    return worst.trained(worst.sizes(training), order, Cutter.of(plan), number)
 
 
 def _ending(request: Request, plan: Plan, scratch: Store) -> float:

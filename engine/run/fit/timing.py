@@ -6,7 +6,7 @@ import resource
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from engine.run.fit.worst import Batch
+from engine.run.batches import Batch
 
 _COLD_BLOCKS = 2**17  # of 512 bytes, read from a disk: 64 MiB
 

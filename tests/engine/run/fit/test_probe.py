@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import resource
 import signal
 import subprocess
@@ -17,32 +18,39 @@ import pytest
 from engine.base import jobs
 from engine.base.death import tells_of_memory
 from engine.base.store import Store
+from engine.data.chat.template import ChatTemplate
 from engine.plan import plan as plans
 from engine.plan.recipe import Value
-from engine.run import launch, limits, pieces
+from engine.run import arguments, launch, limits, pieces
+from engine.run.batches import Batch, Cutter, Piece, Size, of_run
+from engine.run.examples import tokenise
 from engine.run.fit import timing, worst
 from engine.run.fit.course import Course
 from engine.run.fit.growth import Growth
 from engine.run.fit.measured import latest, outcome
 from engine.run.fit.timing import Sample
-from engine.run.fit.worst import Batch, Cutter, Piece, Size
-from engine.run.order import Order
+from tests.engine.run import small
 from tests.engine.run.conftest import SHORT
 
 ROWS = [Size(tokens, tokens // 3) for tokens in (5, 90, 7, 30, 31, 8, 60, 11, 29, 64, 3)]
 
 
-def test_the_batches_are_those_of_the_runs_order():
-    order = Order([row.tokens for row in ROWS], 3, 7, grouped=True)
-    cutter = Cutter(3, lambda lengths: [list(range(len(lengths)))], packing=False)
-    found = worst.trained(ROWS, order, cutter, 6)
+def test_the_batches_are_those_of_the_runs_order(tmp_path, model_dir):
+    template = ChatTemplate.load(model_dir)
+    plan = small.planned("sft-lora", small.ROWS["answer"], template, max_steps=6, accumulation=2)
+    rows = tokenise(template, "Be kind.", small.ROWS["answer"], 200)
+    found = list(of_run(plan, rows))
+    order = arguments.order(plan, rows.lengths)
+    a_pass = math.ceil(math.ceil(len(rows.rows) / 3) / 2)
     assert len(found) == 6
-    rows = [row for batch in found[:4] for row in batch.rows]
-    order.set_epoch(0)
-    assert rows == list(order)
-    order.set_epoch(1)
-    assert found[4].rows == tuple(list(order)[:3])
-    assert found[3].padded == len(found[3].rows) * max(ROWS[row].tokens for row in found[3].rows)
+    for epoch in range(2):
+        order.set_epoch(epoch)
+        steps = found[epoch * a_pass : (epoch + 1) * a_pass]
+        taken = [row for step in steps for batch in step for row in batch.rows]
+        assert taken == list(order)[: len(taken)]
+    for step in found:
+        for batch in step:
+            assert batch.padded == sum(piece.padded for piece in batch.pieces)
 
 
 def test_the_worst_have_the_most_tokens_and_the_most_answers():
