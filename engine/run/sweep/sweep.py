@@ -91,7 +91,11 @@ class _Sweep:
         state = _ENDED.get(job["state"], "failed")
         state = "pruned" if pruned and state != "done" else state
         error = str(job["error"]) if state == "failed" else ""
-        store.update("sweep_trials", one.id, {"state": state, "error": error})
+        # the job's own clock knows of the time in which no sweep looked
+        alone = (job["ended"] or 0.0) - (job["started"] or job["ended"] or 0.0)
+        seconds = max(self._trials()[-1].seconds, alone)
+        ended = {"state": state, "error": error, "seconds": seconds}
+        store.update("sweep_trials", one.id, ended)
         self._say(self._trials()[-1])
         self._require_another_fault(error)
 

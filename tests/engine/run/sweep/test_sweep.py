@@ -116,6 +116,10 @@ def test_a_sweep_killed_in_each_trial_loses_and_doubles_none(small_bench, quiet)
     job = bench.wait(job_id, 400)
     assert job["state"] == "done", (job["error"], job["fix"])
     assert told(bench, sweep_id) == told(bench, quiet)
+    for one in records.trials(bench.store, sweep_id):
+        child = bench.store.scalar("SELECT job_id FROM runs WHERE id = ?", (one.run_id,))
+        at_work = jobs.get(bench.store, child)
+        assert one.seconds >= at_work["ended"] - at_work["started"]
     assert runs(bench, sweep_id) == [one.run_id for one in records.trials(bench.store, sweep_id)]
 
 
