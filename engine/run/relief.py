@@ -1,0 +1,63 @@
+"""When memory ends in the middle of a run: the next smaller pieces, from the last checkpoint.
+
+What is learnt stays the same: the batches, their order and the steps do. Where rows are compared
+with each other (KTO, ORPO) the micro-batch itself is halved, and so their order changes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from engine.base.store import Store
+from engine.plan import plan as plans
+from engine.plan.memory import Setup
+from engine.plan.plan import Plan
+from engine.plan.recipe import Scalar, Value
+
+_WHY = "The memory ran out."
+_LEAST_ROWS = {"kto": 2}  # its distance to the reference needs two answers
+
+
+def lighter(plan: Plan) -> dict[str, Scalar]:
+    """Return the next change that saves memory and keeps the effective batch; empty without one."""
+    setup = Setup.of({name: value.value for name, value in plan.values.items()}, plan.trainer, plan.tuning)
+    if setup.budget or "micro_tokens" in plan.values:
+        whole = setup.micro_batch * setup.length
+        present = min(setup.budget or whole, whole)
+        if present > setup.length:
+            return {"micro_tokens": max(present // 2, setup.length)}
+    elif setup.micro_batch % 2 == 0 and setup.micro_batch > _LEAST_ROWS.get(plan.trainer, 1):
+        return {"micro_batch": setup.micro_batch // 2, "accumulation": 2 * setup.accumulation}
+    return {} if setup.gradient_checkpointing else {"gradient_checkpointing": True}
+
+
+def record(store: Store, run_id: int, step: int, plan: Plan, change: Mapping[str, Scalar]) -> None:
+    """Keep a change with the run; `applied` finds it there."""
+    store.insert_all(
+        "run_changes",
+        [
+            {
+                "run_id": run_id,
+                "step": step,
+                "key": key,
+                "before": plans.text(plan[key]),
+                "after": plans.text(value),
+                "why": _WHY,
+                "at": time.time(),
+            }
+            for key, value in change.items()
+        ],
+    )
+
+
+def applied(store: Store, run_id: int, plan: Plan) -> Plan:
+    """Return a run's plan with what was changed on its way."""
+    changes = store.rows("SELECT key, after, why FROM run_changes WHERE run_id = ? ORDER BY id", (run_id,))
+    values = {row["key"]: Value(plans.value(row["key"], row["after"]), row["why"]) for row in changes}
+    return plans.changed(plan, values) if values else plan
+
+
+def words(change: Mapping[str, Scalar]) -> str:
+    """Return a change as `--set` words."""
+    return " ".join(f"--set {key}={plans.text(value)}" for key, value in change.items())
