@@ -122,7 +122,8 @@ class Record:
         for part, kind in dict.fromkeys((row["part"], row["kind"]) for row in self._rows):
             rows = [row for row in self._rows if (row["part"], row["kind"]) == (part, kind)]
             events = [row for row in rows if "what" in row]
-            ends = [row["end"] for row in rows if "end" in row]
+            harmed = {row["run"] for row in events}
+            ends = [row["end"] for row in rows if "end" in row and row["run"] in harmed]
             where = Counter(row["what"] for row in events)
             told = sum(not row["faults"] for row in events)
             line = {

@@ -19,6 +19,16 @@ from faults_bench import Bench, Case, cases, size, unfinished, valid
 from engine.base import jobs
 from engine.base.store import Row
 
+# The files of a checkpoint in the order of their writing; the first moment is before all of them.
+_WRITTEN = (
+    "",
+    "adapter_model.safetensors",
+    "training_args.bin",
+    "optimizer.pt",
+    "scheduler.pt",
+    "rng_state.pth",
+    "trainer_state.json",
+)
 GROUPS = Path("/sys/fs/cgroup/memory")
 
 
@@ -169,13 +179,15 @@ class Kill(Harm):
             pass
 
     def _amid_a_save(self, run: int, job: int, chance: random.Random) -> None:
-        """Wait until some checkpoint ahead is being written, and a moment more."""
+        """Wait until some checkpoint ahead is being written, and a file of it has appeared."""
         folder, skip = self.bench.saves(run), chance.choice((0, 0, 1, 2))
-        moment, counted = chance.choice((0, chance.uniform(0, 0.05))), set[int]()
+        wanted, counted = chance.choice(_WRITTEN), set[int]()
         for _ in self.bench.poll(job, pause=0.0005):
             new = unfinished(folder).keys() - counted
             if new and len(counted) >= skip:
-                time.sleep(moment)
+                step = min(new)
+                while wanted and wanted not in unfinished(folder).get(step, [wanted]):
+                    time.sleep(0.0002)
                 return
             counted |= new
         raise Unharmed
