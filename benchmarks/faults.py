@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import faults_kinds as kinds
-from faults_kinds import Unharmed
+from faults_harm import Harm, Unharmed
 
 EVENTS = {"kills": 60, "disk": 10, "memory": 5, "corrupt": 6}
 
@@ -50,7 +50,7 @@ def main() -> int:
     return 0 if record.sound else 1
 
 
-def one(record: Record, harm: kinds.Harm, end: float) -> None:
+def one(record: Record, harm: Harm, end: float) -> None:
     """Do what is missing of one kind of harm, run after run, each to its end and compared."""
     if harm.refused:
         record.add({"part": harm.part, "kind": harm.name, "skipped": harm.refused})
@@ -96,16 +96,16 @@ class Record:
         with self._file.open("a", encoding="utf-8") as out:
             out.write(json.dumps(row) + "\n")
 
-    def count(self, harm: kinds.Harm, run: int | None = None) -> int:
+    def count(self, harm: Harm, run: int | None = None) -> int:
         """Return how many events of a kind there were, in all runs or in one."""
         return len([row for row in self._events(harm) if run in (None, row["run"])])
 
-    def open(self, harm: kinds.Harm) -> int | None:
+    def open(self, harm: Harm) -> int | None:
         """Return the run of a kind that was harmed and has not ended yet."""
         ended = {row["run"] for row in self._of(harm) if "end" in row}
         return next((row["run"] for row in self._events(harm) if row["run"] not in ended), None)
 
-    def missing(self, harm: kinds.Harm) -> bool:
+    def missing(self, harm: Harm) -> bool:
         """Say whether a kind still lacks events or the end of a run."""
         return self.count(harm) < harm.wanted or self.open(harm) is not None
 
@@ -122,7 +122,8 @@ class Record:
         for part, kind in dict.fromkeys((row["part"], row["kind"]) for row in self._rows):
             rows = [row for row in self._rows if (row["part"], row["kind"]) == (part, kind)]
             events = [row for row in rows if "what" in row]
-            ends = [row["end"] for row in rows if "end" in row]
+            harmed = {row["run"] for row in events}
+            ends = [row["end"] for row in rows if "end" in row and row["run"] in harmed]
             where = Counter(row["what"] for row in events)
             told = sum(not row["faults"] for row in events)
             line = {
@@ -148,10 +149,10 @@ class Record:
             if row.get("end") or row.get("faults"):
                 print("fault:", json.dumps(row), file=sys.stderr)
 
-    def _of(self, harm: kinds.Harm) -> list[dict[str, Any]]:
+    def _of(self, harm: Harm) -> list[dict[str, Any]]:
         return [row for row in self._rows if (row["part"], row["kind"]) == (harm.part, harm.name)]
 
-    def _events(self, harm: kinds.Harm) -> list[dict[str, Any]]:
+    def _events(self, harm: Harm) -> list[dict[str, Any]]:
         return [row for row in self._of(harm) if "what" in row]
 
 
