@@ -24,7 +24,7 @@ from engine.base.errors import TunesmithError
 from engine.base.hardware import machine, torch_build
 from engine.base.jobs import WORKER, Turn, claim, enqueue, log_file, start
 from engine.base.store import Store
-from engine.base.work import Stopped, Work
+from engine.base.work import Afresh, Stopped, Work
 from engine.run import limits
 
 # kind of job -> module and function, and whether it needs the device to itself
@@ -72,6 +72,9 @@ def _do(store: Store, job_id: int, fresh: Mapping[str, str]) -> int:
             _finish(work)
         else:
             _give_way(work, fresh)
+    except Afresh:
+        store.close()
+        _become_fresh(fresh)
     except TunesmithError as error:
         return _fail(store, job_id, error)
     except OSError as error:

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 
 from engine.run.checkpoints import Totals
+from engine.run.forecast import Forecast
+from engine.run.views import Views
 from engine.run.watcher import Watcher
 
 WARM, STEPS = 2, 8  # steps not timed; the fewest in all
@@ -33,7 +35,7 @@ class Meter(Watcher):
     """
 
     def __init__(self, folder: Path, *, ends: bool = True, each: int = 0) -> None:
-        super().__init__(None, 0, folder, None, Totals(), 1)  # type: ignore[arg-type]
+        super().__init__(None, 0, folder, None, Totals(), Views(Forecast(())))  # type: ignore[arg-type]
         self.losses: list[float] = []
         self._ends = ends
         self._each = each

@@ -29,6 +29,10 @@ class Stopped(Exception):  # noqa: N818 - not an error: the job was asked to giv
     """The job was asked to stop, to pause or to wait for its hours; it did, its work saved."""
 
 
+class Afresh(Exception):  # noqa: N818 - not an error: the job goes on in a new process
+    """The job is to go on in a fresh process, with what it has recorded for it."""
+
+
 class Work:
     """A job, seen from inside its worker.
 
@@ -113,6 +117,10 @@ class Work:
     def answered(self) -> None:
         """Take back the request that was obeyed."""
         self.store.update("jobs", self.job_id, {"request": None})
+
+    def waits(self, reason: str | None) -> None:
+        """Say what a job that is at work waits for meanwhile; None when it goes on."""
+        self.store.update("jobs", self.job_id, {"waits_for": reason})
 
     def check_stop(self) -> None:
         """Raise `Stopped` when the job must give way; call it between units of work."""

@@ -285,7 +285,7 @@ def load(store: Store, plan_id: int) -> Plan:
         model=row["model"],
         dataset_id=row["dataset_id"],
         device=row["device"],
-        values={item["key"]: Value(_value(*item[:2]), item["why"]) for item in values},
+        values={item["key"]: Value(value(*item[:2]), item["why"]) for item in values},
         peak_bytes=row["predicted_peak_bytes"],
         seconds=row["predicted_seconds"],
         joules=row["predicted_joules"],
@@ -329,7 +329,8 @@ def text(value: Scalar) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _value(key: str, text: str) -> Scalar:
+def value(key: str, text: str) -> Scalar:
+    """Return a value in its setting's type, from the text that the store keeps."""
     kind = SETTINGS[key].kind if key in SETTINGS else _DERIVED[key]
     if key in ("validate_every", "checkpoint_every"):
         kind = int

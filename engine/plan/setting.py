@@ -103,6 +103,11 @@ SETTINGS: Mapping[str, Setting] = {
     ),
     "log_every": Setting(int, 1, 10**6),
     "validate_every": Setting(float, 0.001, 10**9),
+    "samples": Setting(
+        int, 0, 100, trainers=("sft", *_PREFERENCE), absent="raw text has no questions to answer"
+    ),
+    "early_stopping": Setting(int, 0, 1000),
+    "keep_best": Setting(bool),
     "checkpoint_every": Setting(float, 0.001, 10**9),
     "keep_checkpoints": Setting(int, 1, 1000),
     "trackers": Setting(str, names=trackers.NAMES),

@@ -98,11 +98,17 @@ def newest(
     return found
 
 
-def prune(store: Store, run_id: int, folder: Path, keep: int) -> None:
-    """Remove all but the newest `keep` checkpoints."""
+def prune(store: Store, run_id: int, folder: Path, keep: int, best: int | None = None) -> None:
+    """Remove all but the newest `keep` checkpoints, and that of the step `best`."""
     for old in folders(folder)[keep:]:
+        if _step(old) == best:
+            continue
         shutil.rmtree(old)
         store.execute("DELETE FROM checkpoints WHERE run_id = ? AND step = ?", (run_id, _step(old)))
+
+
+class DiskFull(TunesmithError):  # noqa: N818 - it says what is wrong
+    """A checkpoint could not be written for want of space; the ones before it are whole."""
 
 
 @contextmanager
@@ -110,7 +116,7 @@ def saving(folder: Path, step: int) -> Iterator[None]:
     """Clear up when the disk is full: the block's half-written checkpoint goes, older ones stay.
 
     Raises:
-        TunesmithError: The disk is full.
+        DiskFull: The disk is full.
     """
     try:
         yield
@@ -120,7 +126,7 @@ def saving(folder: Path, step: int) -> Iterator[None]:
         shutil.rmtree(path(folder, step), ignore_errors=True)
         older = [_step(other) for other in folders(folder)]
         kept = f"The checkpoint of step {older[0]} is kept" if older else "There is no older one"
-        raise TunesmithError(
+        raise DiskFull(
             f"The disk is full: the checkpoint of step {step} could not be written. {kept}.",
             "Free some space, then resume the job.",
             str(folder),
@@ -132,7 +138,7 @@ def _disk_full(error: BaseException) -> bool:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
     text = str(error)
-    return "No space left" in text or "inline_container" in text
+    return any(words in text for words in ("No space left", "inline_container", "disk is full"))
 
 
 def verified(folder: Path) -> Checkpoint | None:

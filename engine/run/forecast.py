@@ -77,7 +77,7 @@ class Forecast:
         return Left(training + validating + saving, error)
 
     def _blind(self, step: int, guess: float) -> float:
-        """What is not known of validations while none has been seen: they may take twice as long."""
+        """What validations may take beside the guess, while none has been seen."""
         return 0.0 if self._validated else guess * _after(self._validations, step)
 
 

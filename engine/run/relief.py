@@ -13,7 +13,8 @@ from engine.base.store import Store
 from engine.plan import plan as plans
 from engine.plan.memory import Setup
 from engine.plan.plan import Plan
-from engine.plan.recipe import Scalar, Value
+from engine.plan.recipe import Scalar
+from engine.run.fit.request import changed
 
 _WHY = "The memory ran out."
 _LEAST_ROWS = {"kto": 2}  # its distance to the reference needs two answers
@@ -21,7 +22,9 @@ _LEAST_ROWS = {"kto": 2}  # its distance to the reference needs two answers
 
 def lighter(plan: Plan) -> dict[str, Scalar]:
     """Return the next change that saves memory and keeps the effective batch; empty without one."""
-    setup = Setup.of({name: value.value for name, value in plan.values.items()}, plan.trainer, plan.tuning)
+    setup = Setup.of(
+        {name: value.value for name, value in plan.values.items()}, plan.trainer, plan.tuning
+    )
     if setup.budget or "micro_tokens" in plan.values:
         whole = setup.micro_batch * setup.length
         present = min(setup.budget or whole, whole)
@@ -53,9 +56,11 @@ def record(store: Store, run_id: int, step: int, plan: Plan, change: Mapping[str
 
 def applied(store: Store, run_id: int, plan: Plan) -> Plan:
     """Return a run's plan with what was changed on its way."""
-    changes = store.rows("SELECT key, after, why FROM run_changes WHERE run_id = ? ORDER BY id", (run_id,))
-    values = {row["key"]: Value(plans.value(row["key"], row["after"]), row["why"]) for row in changes}
-    return plans.changed(plan, values) if values else plan
+    changes = store.rows(
+        "SELECT key, after, why FROM run_changes WHERE run_id = ? ORDER BY id", (run_id,)
+    )
+    values = {row["key"]: plans.value(row["key"], row["after"]) for row in changes}
+    return changed(plan, values, {row["key"]: row["why"] for row in changes})
 
 
 def words(change: Mapping[str, Scalar]) -> str:

@@ -51,7 +51,7 @@ def questions(
     """
     good = [row for row in rows if row.label]
     step = max(1, len(good) // max(1, count))
-    found = []
+    found: list[Question] = []
     for row in good[::step]:
         example = template.example(instruction, row)
         start = example.spans[-1][0]

@@ -6,23 +6,30 @@ import json
 import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.base import project
 from engine.base.errors import TunesmithError
-from engine.base.hardware import machine
+from engine.base.hardware import disk, machine
 from engine.base.model import locate
 from engine.base.store import Row
-from engine.base.work import Stopped, Work
+from engine.base.work import Afresh, Stopped, Work
 from engine.data import dataset
 from engine.data.chat.template import ChatTemplate
+from engine.plan import cost, models
 from engine.plan import plan as plans
 from engine.plan.device import ANY_GPU
+from engine.plan.memory import Setup
 from engine.plan.plan import Plan
-from engine.run import checkpoints, environment, launch, result
+from engine.run import checkpoints, environment, launch, limits, metrics, relief, result
+from engine.run.best import Best
 from engine.run.checkpoints import Checkpoint, Totals
 from engine.run.examples import Examples, tokenise
 from engine.run.metrics import Recorder, Tell
 from engine.run.trackers.following import following
+
+if TYPE_CHECKING:
+    from engine.run.samples import Question
 
 
 def train(work: Work) -> None:
@@ -36,7 +43,7 @@ def train(work: Work) -> None:
     run = launch.get(work.store, int(work.args["run_id"]))
     if run["ended"]:
         return
-    plan = plans.load(work.store, run["plan_id"])
+    plan = relief.applied(work.store, run["id"], plans.load(work.store, run["plan_id"]))
     _choose_device(plan.device, work.device)
     folder = launch.folder(work.store, run["id"]) / "checkpoints"
     folder.mkdir(parents=True, exist_ok=True)
@@ -46,6 +53,7 @@ def train(work: Work) -> None:
     waited = 0.0
     if last is None or last.step < run["steps"]:
         work.check_stop()
+        _require_room(plan, folder)
         with following(work, run, plan, folder.parent) as tell:
             last, waited = _go_on(work, run, plan, folder, last, tell)
     _finish(work, run, plan, last, startup=time.monotonic() - began - waited)
@@ -57,26 +65,29 @@ def _go_on(
     """Train to the end; return the last checkpoint, and the seconds spent in the loop."""
     work.progress(last.step if last else 0, run["steps"], "loading the model")
     model_dir = locate(plan.model)
-    training, validation = _examples(work, plan, model_dir, folder.parent)
+    training, validation, asked = _examples(work, plan, model_dir, folder.parent)
+    from engine.run import samples, views
     from engine.run.trainer import build
     from engine.run.watcher import Watcher
 
+    start = last.step if last else 0
     recorder = Recorder(work.store, run["id"], tell)
-    recorder.rewind(last.step if last else 0)
-    watcher = Watcher(
-        work,
-        run["id"],
-        folder,
-        recorder,
-        last.totals if last else Totals(),
-        plan["keep_checkpoints"],
-    )
-    trainer = build(plan, model_dir, folder, training, validation, watcher)
-    work.check_stop()
-    if last:
-        work.log(f"resuming from the checkpoint of step {last.step}")
+    recorder.rewind(start)
+    samples.rewind(work.store, run["id"], start)
+    seen = views.of_run(plan, training, validation, asked, work.device)
+    totals = last.totals if last else Totals()
+    watcher = Watcher(work, run["id"], folder, recorder, totals, seen)
     began = time.monotonic()
-    trainer.train(resume_from_checkpoint=str(last.path) if last else None)
+    try:
+        trainer = build(plan, model_dir, folder, training, validation, watcher)
+        work.check_stop()
+        if last:
+            work.log(f"resuming from the checkpoint of step {last.step}")
+        trainer.train(resume_from_checkpoint=str(last.path) if last else None)
+    except Exception as error:
+        if limits.is_memory(error) and _relieved(work, run, plan, start):
+            raise Afresh from error
+        raise
     seconds = time.monotonic() - began
     state = trainer.state
     watcher.flush(state.global_step, state.max_steps)
@@ -98,27 +109,63 @@ def _choose_device(planned: str, present: str) -> None:
     os.environ.update(machine.pin(machine.read(), present))
 
 
-def _examples(work: Work, plan: Plan, model_dir: Path, run_dir: Path) -> tuple[Examples, Examples]:
-    """Return the training and the validation rows as token ids."""
+def _relieved(work: Work, run: Row, plan: Plan, step: int) -> bool:
+    """Record the next change that saves memory; return whether there was one left."""
+    change = relief.lighter(plan)
+    if not change:
+        return False
+    relief.record(work.store, run["id"], step, plan, change)
+    words = relief.words(change)
+    work.log(f"The memory ran out; the run goes on from step {step} with `{words}`.", "warning")
+    return True
+
+
+def _require_room(plan: Plan, folder: Path) -> None:
+    """Refuse to begin where not even one checkpoint and its successor have room.
+
+    Raises:
+        TunesmithError: The disk is too full.
+    """
+    setting = {name: value.value for name, value in plan.values.items()}
+    setup = Setup.of(setting, plan.trainer, plan.tuning)
+    needed = 2 * cost.checkpoint_bytes(models.find(plan.model).dimensions, setup)
+    if (free := disk.free(folder)) < needed:
+        raise TunesmithError(
+            f"A checkpoint and the next one take {needed / 1e6:.0f} MB of disk; "
+            f"{free / 1e6:.0f} MB are free.",
+            "Free some space, then resume the job.",
+            str(folder),
+        )
+
+
+def _examples(
+    work: Work, plan: Plan, model_dir: Path, run_dir: Path
+) -> tuple[Examples, Examples, list[Question]]:
+    """Return the training and the validation rows as token ids, and what is asked on the way."""
+    from engine.run.samples import questions
+
     template = ChatTemplate.load(model_dir)
     data = dataset.load(work.store, plan.dataset_id)
     instruction = project.load(run_dir).objective.instruction
     limit, trainer = plan["max_length"], plan.trainer
     training = tokenise(template, instruction, data.rows("train"), limit, trainer)
-    validation = tokenise(template, instruction, data.rows("validation"), limit, trainer)
+    held_out = list(data.rows("validation"))
+    validation = tokenise(template, instruction, held_out, limit, trainer)
     if training.cut or training.dropped:
         work.log(
             f"{training.cut} training rows lost their end and {training.dropped} were left out: "
             f"longer than {limit} tokens.",
             "warning",
         )
-    return training, validation
+    count = plan["samples"] if "samples" in plan.values else 0
+    return training, validation, questions(template, instruction, held_out, count, limit)
 
 
 def _finish(work: Work, run: Row, plan: Plan, last: Checkpoint, *, startup: float) -> None:
     """Keep what the last checkpoint holds, and compare the predictions with what was measured."""
     work.progress(last.step, last.step, f"saving the {result.words(plan)}")
-    digest = result.keep(plan, last.path, locate(plan.model), last.path.parent.parent)
+    kept = _best(work, run, plan, last)
+    digest = result.keep(plan, kept.path, locate(plan.model), last.path.parent.parent)
     checkpoints.prune(work.store, run["id"], last.path.parent, keep=1)
     totals = last.totals
     for quantity, predicted, measured in (
@@ -145,8 +192,26 @@ def _finish(work: Work, run: Row, plan: Plan, last: Checkpoint, *, startup: floa
             "seconds": totals.seconds,
             "peak_bytes": totals.peak_bytes,
             "adapter_sha256": digest,
+            "best_step": kept.step if kept is not last else None,
             "environment": json.dumps(environment.read(work.store, plan, work.device)),
             "ended": time.time(),
         },
     )
     work.log(f"trained {last.step} steps, {totals.tokens} tokens, in {totals.seconds:.0f} s")
+
+
+def _best(work: Work, run: Row, plan: Plan, last: Checkpoint) -> Checkpoint:
+    """Return the checkpoint that is the result: the last one, unless an earlier one was better."""
+    validated = metrics.tail(work.store, run["id"], "validation_loss", 0)
+    best = Best((point.step, point.value) for point in validated if point.value is not None)
+    if best.step is None or not best.waited or not _keeps_best(plan):
+        return last
+    found = checkpoints.verified(checkpoints.path(last.path.parent, best.step))
+    if found is None:
+        return last
+    work.log(f"the validation loss was lowest at step {best.step}: that checkpoint is the result")
+    return found
+
+
+def _keeps_best(plan: Plan) -> bool:
+    return bool("keep_best" in plan.values and plan["keep_best"])

@@ -7,18 +7,26 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback
 
+from engine.base import files
 from engine.base.errors import TunesmithError
+from engine.base.hardware import disk
 from engine.base.work import Work
-from engine.run import checkpoints, memory, metrics
+from engine.run import checkpoints, memory, metrics, samples, utilisation
 from engine.run.alarms import Alarms
-from engine.run.checkpoints import Totals
+from engine.run.best import Best
+from engine.run.checkpoints import DiskFull, Totals
 from engine.run.metrics import Recorder
+from engine.run.views import Views
 
+_ROOM_SECONDS = 2.0
+_ROOM = 1.1  # times what a checkpoint takes, and
+_ROOM_BYTES = 4 << 20
 _POLL_SECONDS = 0.25
 _LOG_LINES = 20  # of one run, unless `log_every` asks for fewer
 # What a trainer may log beside the loss, and the curve's name: of preferences how much likelier the
@@ -27,6 +35,11 @@ _EXTRA = {
     "grad_norm": "grad_norm",
     "rewards/margins": "reward_margin",
     "rewards/accuracies": "reward_accuracy",
+}
+
+_VALIDATED = {
+    "eval_rewards/margins": "validation_reward_margin",
+    "eval_rewards/accuracies": "validation_reward_accuracy",
 }
 
 
@@ -39,11 +52,13 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
         folder: The folder of the run's checkpoints.
         recorder: Where the curves go.
         before: What the run had used when it was resumed.
-        keep: Checkpoints to keep.
+        views: What else is looked at, and which checkpoints stay.
 
     Attributes:
         tokens: Tokens trained on in this session; the trainer counts them.
         stopped: Whether the job was asked to stop or to pause.
+        best: The best validation so far.
+        ended_early: Whether the validation loss had not fallen for so long that the run ended.
     """
 
     def __init__(
@@ -53,16 +68,17 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
         folder: Path,
         recorder: Recorder,
         before: Totals,
-        keep: int,
+        views: Views,
     ) -> None:
         self.tokens = 0
-        self.stopped = False
+        self.stopped = self.ended_early = False
+        self.best = Best()
         self._work = work
         self._run_id = run_id
         self._folder = folder
         self._recorder = recorder
         self._before = before
-        self._keep = keep
+        self._views = views
         self._asked = False
         self._polled = 0.0
 
@@ -78,14 +94,29 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
     def on_train_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
         """Start the clocks."""
         self._began = self._mark = time.monotonic()
-        self._first = state.global_step
         self._counted = 0
-        self._alarms = self._known(state.max_steps)
+        before = {
+            name: [
+                (point.step, point.value)
+                for point in metrics.tail(self._work.store, self._run_id, name, 0)
+                if point.value is not None
+            ]
+            for name in ("loss", "validation_loss")
+        }
+        self._alarms = Alarms(state.max_steps)
+        self._alarms.seen(before["loss"], before["validation_loss"])
+        self.best = Best(before["validation_loss"])
         self._work.store.update("runs", self._run_id, {"steps": state.max_steps})
 
-    def on_step_end(self, _args: Any, _state: Any, control: Any, **_: Any) -> Any:
+    def on_step_begin(self, _args: Any, _state: Any, _control: Any, **_: Any) -> None:
+        """Note when a step begins."""
+        self._stepped = time.monotonic()
+
+    def on_step_end(self, _args: Any, state: Any, control: Any, **_: Any) -> Any:
         """Obey a request; ask for one four times a second at most."""
         now = time.monotonic()
+        self._views.forecast.stepped(state.global_step, now - self._stepped)
+        self._paused = now
         if now - self._polled < _POLL_SECONDS:
             return control
         self._polled = now
@@ -102,63 +133,100 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
             return
         step, now = state.global_step, time.monotonic()
         _check(logs, step)
-        mean = (now - self._began) / (step - self._first)
+        left = self._views.forecast.left(step)
+        speed = (self.tokens - self._counted) / max(now - self._mark, 1e-9)
         values = {
             "loss": logs["loss"],
             "learning_rate": logs["learning_rate"],
             "epoch": state.epoch,
-            "tokens_per_second": (self.tokens - self._counted) / max(now - self._mark, 1e-9),
+            "tokens_per_second": speed,
             "memory_bytes": memory.used(self._work.device),
-            "seconds_left": mean * (state.max_steps - step),
+            "seconds_left": left.seconds,
+            "seconds_left_error": left.error,
+            **(self._views.board.read() if self._views.board else {}),
         }
+        if share := utilisation.utilisation(speed, self._views.flops, self._views.peak_flops):
+            values["mfu"] = share
         values |= {name: logs[key] for key, name in _EXTRA.items() if key in logs}
         self._recorder.add(step, values)
         self._say(self._alarms.trained(step, logs["loss"]))
         self._mark, self._counted = now, self.tokens
+        self._paused = time.monotonic()
         state.log_history.clear()  # the store has it; every checkpoint would carry all of it
         if self._recorder.due or control.should_evaluate or control.should_save:
             self.flush(step, state.max_steps)
         if step % max(args.logging_steps, state.max_steps // _LOG_LINES) == 0:
-            speed = values["tokens_per_second"]
             self._work.log(
                 f"step {step} of {state.max_steps}: loss {logs['loss']:.4f}, {speed:.0f} tokens/s"
             )
 
-    def on_evaluate(self, _args: Any, state: Any, _control: Any, metrics: Any, **_: Any) -> None:
-        """Take the validation loss."""
-        loss = metrics["eval_loss"]
-        self._recorder.add(state.global_step, {"validation_loss": loss})
+    def on_evaluate(self, _args: Any, state: Any, control: Any, metrics: Any, **given: Any) -> Any:
+        """Take the validation loss, and have a few rows answered."""
+        step, loss = state.global_step, metrics["eval_loss"]
+        values = {name: metrics[key] for key, name in _VALIDATED.items() if key in metrics}
+        self._recorder.add(step, {"validation_loss": loss, **values})
         self._recorder.flush()
-        self._work.log(f"step {state.global_step}: validation loss {loss:.4f}")
-        self._say(self._alarms.validated(state.global_step, loss))
+        self._work.log(f"step {step}: validation loss {loss:.4f}")
+        self._say(self._alarms.validated(step, loss))
+        if self._views.questions:
+            answers = samples.ask(given["model"], given["processing_class"], self._views.questions)
+            samples.record(self._work.store, self._run_id, step, self._views.questions, answers)
+        self._judge(control, step, loss)
         self._mark = time.monotonic()
+        self._views.forecast.validated(self._mark - self._paused)
+        self._paused = self._mark
+        return control
+
+    def _judge(self, control: Any, step: int, loss: float) -> None:
+        """Keep the checkpoint of a best validation; end a run that has not had one for long."""
+        if self.best.take(step, loss):
+            control.should_save = control.should_save or self._views.keep_best
+        elif 0 < self._views.patience <= self.best.waited:
+            self.ended_early = control.should_training_stop = control.should_save = True
+            self._work.store.update("runs", self._run_id, {"steps": step})
+            self._work.log(
+                f"step {step}: ends early, after {self.best.waited} validations without a lower "
+                f"loss than that of step {self.best.step}"
+            )
+
+    def complete(self, step: int) -> None:
+        """Make the checkpoint that was just written valid."""
+        checkpoints.complete(self._work.store, self._run_id, self._folder, step, self.totals)
+
+    def wait_for_room(self, full: DiskFull) -> None:
+        """Wait until the disk has room for a checkpoint; what is trained stays in memory.
+
+        Raises:
+            DiskFull: The job was asked to end meanwhile.
+        """
+        older = checkpoints.folders(self._folder)
+        needed = round(_ROOM * files.size(older[0])) if older else 0
+        needed += _ROOM_BYTES
+        room = f"room on the disk: {needed / 1e6:.0f} MB for {self._folder}"
+        with suppress(TunesmithError):  # the store may lie on the same disk
+            self._work.log(f"{full.what} The run waits for room and goes on by itself.", "warning")
+            self._work.waits(room)
+        while disk.free(self._folder) < needed:
+            time.sleep(_ROOM_SECONDS)
+            if self._work.requested() in ("stop", "pause"):
+                raise full
+        with suppress(TunesmithError):
+            self._work.log("there is room again")
+            self._work.waits(None)
 
     def on_save(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
-        """Make the checkpoint valid; only then let older ones go."""
+        """Let older checkpoints go, now that the newer one is valid."""
         step = state.global_step
-        with checkpoints.saving(self._folder, step):
-            checkpoints.complete(self._work.store, self._run_id, self._folder, step, self.totals)
-        checkpoints.prune(self._work.store, self._run_id, self._folder, self._keep)
+        best = self.best.step if self._views.keep_best else None
+        checkpoints.prune(self._work.store, self._run_id, self._folder, self._views.keep, best)
         if self._asked:
             self._asked = False
             self._work.log(f"step {step}: checkpoint saved, as asked")
             if not self.stopped:
                 self._work.answered()
         self._mark = time.monotonic()
-
-    def _known(self, steps: int) -> Alarms:
-        """The alarms of this run, which know the points from before a resume."""
-        alarms = Alarms(steps)
-        before = (
-            [
-                (point.step, point.value)
-                for point in metrics.tail(self._work.store, self._run_id, name, 0)
-                if point.value is not None
-            ]
-            for name in ("loss", "validation_loss")
-        )
-        alarms.seen(*before)
-        return alarms
+        self._views.forecast.saved(self._mark - self._paused)
+        self._paused = self._mark
 
     def _say(self, alarms: list[str]) -> None:
         for text in alarms:

@@ -36,6 +36,7 @@ from engine.run.fit import timing, worst
 from engine.run.fit.course import Course
 from engine.run.fit.growth import Growth
 from engine.run.fit.request import LOADING, OUT_OF_MEMORY, Request
+from engine.run.forecast import Forecast
 from engine.run.metrics import Recorder
 
 _PARENT_SECONDS = 1.0
@@ -149,12 +150,13 @@ def _scratch(request: Request) -> Store:
 
 def _watcher(request: Request, plan: Plan, scratch: Store) -> Any:
     """The run's own watcher, writing to a store that nobody reads."""
+    from engine.run.views import Views
     from engine.run.watcher import Watcher
 
     work = Work(scratch, jobs.enqueue(scratch, "fit", request.project, {}))
     work.device = plan.device
     recorder = Recorder(scratch, 0)
-    return Watcher(work, 0, request.folder, recorder, Totals(), plan["keep_checkpoints"])
+    return Watcher(work, 0, request.folder, recorder, Totals(), Views(Forecast(())))
 
 
 def _shortened(plan: Plan, steps: int) -> Plan:

@@ -77,9 +77,17 @@ class Followed:
         return dataset
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Write a checkpoint and make it valid; where the disk is full, wait for room and write."""
         folder, step = Path(self.args.output_dir), self.state.global_step  # type: ignore[attr-defined]
-        with checkpoints.saving(folder, step):
-            super()._save_checkpoint(model, trial)  # type: ignore[misc]
+        while True:
+            try:
+                with checkpoints.saving(folder, step):
+                    super()._save_checkpoint(model, trial)  # type: ignore[misc]
+                    self._watcher.complete(step)
+            except checkpoints.DiskFull as full:
+                self._watcher.wait_for_room(full)
+            else:
+                return
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """Do nothing: the run's report says what a card would."""

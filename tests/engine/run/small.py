@@ -115,16 +115,22 @@ def training(name: str, folder: Path, small: Path, **settings: Any) -> Training:
 
 
 def _bystander(folder: Path) -> Any:
+    from engine.run.forecast import Forecast
+    from engine.run.views import Views
     from engine.run.watcher import Watcher
 
     class Bystander(Watcher):
         """A watcher without a job: it keeps what is logged."""
 
         def __init__(self) -> None:
-            super().__init__(None, 0, folder, None, Totals(), 1)  # type: ignore[arg-type]
+            super().__init__(None, 0, folder, None, Totals(), Views(Forecast(())))  # type: ignore[arg-type]
             self.logs: list[dict[str, float]] = []
 
         def on_train_begin(self, *_: Any, **__: Any) -> None: ...
+
+        def on_step_begin(self, *_: Any, **__: Any) -> None: ...
+
+        def complete(self, step: int) -> None: ...
 
         def on_step_end(self, _args: Any, _state: Any, control: Any, **_: Any) -> Any:
             return control

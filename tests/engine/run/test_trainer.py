@@ -13,14 +13,16 @@ from engine.run.examples import IGNORED, Examples, tokenise
 
 @pytest.fixture(scope="module")
 def trainer(bench, examples, model_dir):
+    from engine.run.forecast import Forecast
     from engine.run.trainer import build
+    from engine.run.views import Views
     from engine.run.watcher import Watcher
 
     plan = plans.propose(bench.store, bench.project, bench.dataset_id, {"precision": "fp32"})
     template = ChatTemplate.load(model_dir)
     instruction = bench.project.objective.instruction
     rows = tokenise(template, instruction, examples[:4], plan["max_length"])
-    watcher = Watcher(None, 0, bench.folder, None, Totals(), 1)
+    watcher = Watcher(None, 0, bench.folder, None, Totals(), Views(Forecast(())))
     return build(plan, model_dir, bench.folder / "out", rows, Examples([], 0, 0), watcher)
 
 
