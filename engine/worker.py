@@ -15,12 +15,14 @@ import time
 import traceback
 from pathlib import Path
 
+from engine.base import ranks
 from engine.base.errors import TunesmithError
 from engine.base.hardware import machine, torch_build
 from engine.base.jobs import enqueue, start
 from engine.base.store import Store
 from engine.base.work import Stopped, Work
 from engine.run import limits
+from engine.run.distributed import follower, guard, supervisor
 
 # kind of job -> module and function, and whether it needs the device to itself
 STAGES = {
@@ -44,32 +46,51 @@ _ENVIRONMENT = {
 
 def main() -> int:
     """Run the job named on the command line; return its exit code."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    if ranks.rank():
+        return follower.main()
     store = Store(Path(sys.argv[1]))
     job_id = int(sys.argv[2])
     signal.signal(signal.SIGTERM, lambda *_: _ask_to_stop(store, job_id))
     try:
-        work = Work(store, job_id)
-        with work.heartbeat():
-            _run(work)
-        _finish(work)
+        return _work(Work(store, job_id))
     except Stopped:
-        return _end(store, job_id, "stopped", 130)
+        return _end(store, job_id, "stopped", 0 if ranks.world() > 1 else 130)
     except TunesmithError as error:
         return _fail(store, job_id, error)
-    except OSError as error:
-        return _fail(store, job_id, _from_os(error))
-    except MemoryError:
-        return _fail(store, job_id, _out_of_memory())
     except Exception as error:  # noqa: BLE001 - the boundary: a bug must end as a failed job
-        return _fail(store, job_id, _from_bug(store, job_id, error))
+        return _unexpected(store, job_id, error)
+
+
+def _work(work: Work) -> int:
+    """Do the job here, or over several processes that are this program once more."""
+    if ranks.launched():
+        guard.follow()
+    elif (count := supervisor.processes(work)) > 1:
+        return supervisor.supervise(work, count)
+    with work.heartbeat():
+        _run(work)
+    _finish(work)
     return 0
+
+
+def _unexpected(store: Store, job_id: int, error: Exception) -> int:
+    if ranks.world() > 1:
+        from engine.run.distributed import group
+
+        if group.is_loss(error):
+            return _lost(store, job_id)
+    if isinstance(error, OSError):
+        return _fail(store, job_id, _from_os(error))
+    if isinstance(error, MemoryError):
+        return _fail(store, job_id, _out_of_memory())
+    return _fail(store, job_id, _from_bug(store, job_id, error))
 
 
 def _run(work: Work) -> None:
     module, function, needs_device = STAGES[work.kind]
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    if needs_device:
+    if needs_device and not ranks.launched():
         with work.device_lock():
             _prepare_device(work.device)
             getattr(importlib.import_module(module), function)(work)
@@ -135,6 +156,20 @@ def _from_os(error: OSError) -> TunesmithError:
         "Mend this and resume the job.",
         str(error.filename or ""),
     )
+
+
+def _lost(store: Store, job_id: int) -> int:
+    """End because another process of the training did; who starts them knows which, and says so."""
+    if ranks.supervisor() is None:
+        _fail(
+            store,
+            job_id,
+            TunesmithError(
+                "Another process of this training ended before its time.",
+                f"Resume it with `tunesmith resume {job_id}`, with as many processes.",
+            ),
+        )
+    return ranks.PEER_LOST
 
 
 def _out_of_memory() -> TunesmithError:

@@ -18,6 +18,7 @@ from typing import Any
 
 import psutil
 
+from engine.base import ranks
 from engine.base.errors import UsageError
 from engine.base.store import Row, Store
 
@@ -75,7 +76,8 @@ def start(store: Store, job_id: int) -> None:
     """Start the worker process of a queued job, detached from this process and its terminal."""
     folder = log_file(store, job_id).parent
     folder.mkdir(parents=True, exist_ok=True)
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    environment = ranks.unranked(os.environ)
+    environment.pop("PYTHONPATH", None)
     with log_file(store, job_id).open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "engine.worker", str(store.workspace), str(job_id)],

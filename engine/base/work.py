@@ -7,11 +7,12 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from engine.base import ranks
 from engine.base.hardware import machine
 from engine.base.jobs import HEARTBEAT_SECONDS, get, started_at
 from engine.base.project import Project, load
@@ -45,12 +46,13 @@ class Work:
         self.project: Project = load(self.project_dir)
         self.project_id = register(store, self.project_dir, self.project)
         self.device = _device(self.args.get("device"))
+        pid = ranks.supervisor() or os.getpid()  # whose life is the job's
         store.update(
             "jobs",
             job_id,
             {
-                "pid": os.getpid(),
-                "pid_started": started_at(os.getpid()),
+                "pid": pid,
+                "pid_started": started_at(pid),
                 "heartbeat": time.time(),
                 "project_id": self.project_id,
             },
@@ -87,11 +89,17 @@ class Work:
             raise Stopped
 
     @contextmanager
-    def device_lock(self) -> Iterator[None]:
-        """Hold this box's device; the kernel frees it when the process dies."""
-        with machine.device_lock(self.device).open("w") as lock:
-            if not _try_lock(lock.fileno()):
-                self.store.update("jobs", self.job_id, {"state": "waiting", "device": self.device})
+    def device_lock(self, others: Sequence[str] = ()) -> Iterator[None]:
+        """Hold this job's device, and others with it; the kernel frees them when the process dies.
+
+        Two jobs that want several take them in the same order, so neither waits for the other.
+        """
+        with ExitStack() as stack:
+            for device in sorted({self.device, *others}):
+                lock = stack.enter_context(machine.device_lock(device).open("w"))
+                if _try_lock(lock.fileno()):
+                    continue
+                self.store.update("jobs", self.job_id, {"state": "waiting", "device": device})
                 while not _try_lock(lock.fileno()):
                     self.check_stop()
                     time.sleep(0.3)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from engine.base import project
+from engine.base import project, ranks
 from engine.base.errors import TunesmithError
 from engine.base.hardware import machine
 from engine.base.model import locate
@@ -22,6 +22,7 @@ from engine.plan import plan as plans
 from engine.plan.plan import Plan
 from engine.run import checkpoints, launch, result
 from engine.run.checkpoints import Checkpoint, Totals
+from engine.run.distributed import lead
 from engine.run.examples import Examples, tokenise
 from engine.run.metrics import Recorder
 
@@ -35,6 +36,11 @@ def train(work: Work) -> None:
         Stopped: The user asked for it; a checkpoint was saved.
         TunesmithError: The disk is full, the training diverged, or something needed is missing.
     """
+    with lead.others():
+        _train(work)
+
+
+def _train(work: Work) -> None:
     began = time.monotonic()
     run = launch.get(work.store, int(work.args["run_id"]))
     if run["ended"]:
@@ -58,6 +64,7 @@ def _go_on(
     work.progress(last.step if last else 0, run["steps"], "loading the model")
     model_dir = locate(plan.model)
     training, validation = _examples(work, plan, model_dir, folder.parent)
+    lead.tell(work, plan, folder, last.path if last else None)
     from engine.run.trainer import build
     from engine.run.watcher import Watcher
 
@@ -95,7 +102,8 @@ def _choose_device(planned: str, present: str) -> None:
             "Start a new run, whose plan fits this box: `tunesmith train`.",
             "device",
         )
-    os.environ.update(machine.pin(machine.read(), planned))
+    if not ranks.launched():  # a launcher has shown each process its own
+        os.environ.update(machine.pin(machine.read(), planned))
 
 
 def _examples(work: Work, plan: Plan, model_dir: Path, run_dir: Path) -> tuple[Examples, Examples]:

@@ -35,7 +35,7 @@ class Trainer(Followed, SFTTrainer):  # type: ignore[misc]
         answers = int(counted.sum())
         if (
             labels.device.type != "cpu"
-            or answers * model.config.get_text_config().vocab_size > OWN_LOSS_LOGITS
+            or answers * self.model.config.get_text_config().vocab_size > OWN_LOSS_LOGITS
         ):
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         self.count(model, inputs)
@@ -46,7 +46,10 @@ class Trainer(Followed, SFTTrainer):  # type: ignore[misc]
             use_cache=False,
         ).logits
         loss = torch.nn.functional.cross_entropy(
-            scores.float().view(answers, -1), wanted[counted], reduction="sum"
+            scores.float().flatten(0, -2), wanted[counted], reduction="sum"
         )
-        loss = loss / (answers if num_items_in_batch is None else num_items_in_batch)
+        if num_items_in_batch is None:
+            loss = loss / max(1, answers)
+        else:  # counted over all processes, whose gradients are averaged
+            loss = loss * self.accelerator.num_processes / num_items_in_batch
         return (loss, {}) if return_outputs else loss
