@@ -17,6 +17,7 @@ from engine.base.work import register
 from engine.data.rows import make, to_json
 from engine.plan import plan
 from engine.run import launch, metrics
+from tests.engine.run.small import model as small_model
 
 ROWS = 13  # with 2 a micro-batch: the last step of an epoch has too few for every process
 SETTINGS = {
@@ -49,6 +50,16 @@ class Bench:
         saved = plan.save(self.store, self.project_id, self.plan(**settings))
         return launch.submit(self.store, self.folder, self.project_id, self.project, saved)
 
+    def queue(self, **settings: Any) -> tuple[int, int]:
+        """Record a training that another launcher starts; return the run's and the job's id."""
+        saved = plan.save(self.store, self.project_id, self.plan(**settings))
+        run_id = launch._record(self.store, self.project_id, saved, "queued")
+        project.save(self.project, launch.folder(self.store, run_id))
+        args = {"run_id": run_id, "device": saved.device}
+        job_id = jobs.enqueue(self.store, "train", self.folder, args, project_id=self.project_id)
+        self.store.update("runs", run_id, {"job_id": job_id})
+        return run_id, job_id
+
     def wait(self, job_id: int, seconds: float = 150) -> Row:
         """Wait until a job has ended; return its row."""
         end = time.monotonic() + seconds
@@ -75,12 +86,9 @@ class Bench:
         return (folder / "adapter" / "adapter_model.safetensors").read_bytes()
 
 
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory, model_dir):
-    from tests_small import model
-
-    folder = tmp_path_factory.mktemp("ranks")
-    small = model(folder / "model", model_dir)
+def make_bench(folder: Path, model_dir: Path) -> Bench:
+    """Make a workspace with the small model and the dataset."""
+    small = small_model(folder / "model", model_dir)
     described = Project(
         "ranks",
         Objective("Answer kindly.", "Answer."),
@@ -91,8 +99,15 @@ def bench(tmp_path_factory, model_dir):
     store = Store(folder / "workspace")
     project_id = register(store, folder, described)
     _dataset(store, project_id)
-    yield Bench(store, folder, described, project_id)
-    for job in store.rows("SELECT pid FROM jobs WHERE state IN ('queued', 'waiting', 'running')"):
+    return Bench(store, folder, described, project_id)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory, model_dir):
+    made = make_bench(tmp_path_factory.mktemp("ranks"), model_dir)
+    yield made
+    rows = made.store.rows("SELECT pid FROM jobs WHERE state IN ('queued', 'waiting', 'running')")
+    for job in rows:
         os.kill(job["pid"], 9)
 
 
