@@ -101,19 +101,13 @@ def _run(work: Work, count: int, devices: Sequence[str], report: Path) -> None:
         stdin=subprocess.DEVNULL,
         env={**os.environ, **_visible(devices), ranks.SUPERVISOR: str(os.getpid())},
     )
-    seen: set[psutil.Process] = set()
     try:
-        while agent.poll() is None:
-            seen |= set(_children(agent.pid))
-            try:
-                agent.wait(1)
-            except subprocess.TimeoutExpired:
-                continue
+        agent.wait()
     finally:
-        for process in (*seen, *_children(agent.pid)):
-            _kill(process)
         if agent.poll() is None:
             agent.kill()
+        for process in ours(work.store.workspace, work.job_id):
+            _kill(process)
 
 
 def _visible(devices: Sequence[str]) -> dict[str, str]:
@@ -126,11 +120,17 @@ def _visible(devices: Sequence[str]) -> dict[str, str]:
     return {**pins[0], "CUDA_VISIBLE_DEVICES": ",".join(p["CUDA_VISIBLE_DEVICES"] for p in pins)}
 
 
-def _children(pid: int) -> list[psutil.Process]:
-    try:
-        return psutil.Process(pid).children(recursive=True)
-    except psutil.Error:
-        return []
+def ours(workspace: Path, job_id: int) -> list[psutil.Process]:
+    """Return the processes of this box that train a job; neither its supervisor nor later jobs."""
+    words = ["engine.worker", str(workspace), str(job_id)]
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.cmdline()[-len(words) :] == words and "RANK" in process.environ():
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
 
 
 def _kill(process: psutil.Process) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -11,7 +14,7 @@ from engine.base import ranks
 from engine.base.errors import UsageError
 from engine.plan.processes import require
 from engine.run.distributed.share import NOTHING, Division, Shares
-from engine.run.distributed.supervisor import failure
+from engine.run.distributed.supervisor import failure, ours
 from engine.run.order import Order
 
 
@@ -70,3 +73,20 @@ def test_the_process_that_died_first_is_named_and_not_those_it_took_with_it():
 def test_a_job_started_by_a_process_of_a_training_is_none_of_them():
     given = {"RANK": "0", "WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "x", "PATH": "/bin"}
     assert ranks.unranked(given) == {"PATH": "/bin"}
+
+
+def test_only_the_processes_of_the_job_itself_are_taken_down(tmp_path):
+    sleep = "import time; time.sleep(60)"
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", sleep, "engine.worker", str(tmp_path), job],
+            env={**os.environ, **marks},
+        )
+        for job, marks in (("7", {"RANK": "1"}), ("7", {}), ("77", {"RANK": "0"}), ("8", {}))
+    ]
+    try:
+        assert [process.pid for process in ours(tmp_path, 7)] == [started[0].pid]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()

@@ -7,11 +7,11 @@ import random
 import signal
 import time
 
-import psutil
 import pytest
 
 from engine.base import jobs
 from engine.run import launch
+from engine.run.distributed.supervisor import ours
 
 SAME = 1e-5  # nats, in fp32
 DROPPED = {"processes": 2, "lora_dropout": 0.1}  # so that every process's random numbers count
@@ -101,15 +101,8 @@ def reach(bench, run_id, step):
 
 def workers(bench, job_id):
     """The processes that train, by rank."""
-    found = {}
-    tail = ["engine.worker", str(bench.store.workspace), str(job_id)]
-    for process in psutil.process_iter():
-        try:
-            if process.cmdline()[-3:] == tail and "RANK" in (known := process.environ()):
-                found[int(known["RANK"])] = process.pid
-        except psutil.Error:
-            continue
-    return found
+    found = ours(bench.store.workspace, job_id)
+    return {int(process.environ()["RANK"]): process.pid for process in found}
 
 
 def gone(bench, job_id):
