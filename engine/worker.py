@@ -19,13 +19,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
-from engine.base import reserve
+from engine.base import ranks, reserve
 from engine.base.errors import TunesmithError
 from engine.base.hardware import machine, torch_build
 from engine.base.jobs import WORKER, Turn, claim, enqueue, log_file, start
 from engine.base.store import Store
 from engine.base.work import Afresh, Stopped, Work
 from engine.run import limits
+from engine.run.distributed import follower, guard, supervisor
 
 # kind of job -> module and function, and whether it needs the device to itself
 STAGES = {
@@ -52,8 +53,14 @@ _ENVIRONMENT = {
 def main() -> int:
     """Run the job named on the command line; return its exit code."""
     fresh = dict(os.environ)
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    if ranks.rank():
+        return follower.main()
     store = Store(Path(sys.argv[1]))
     job_id = int(sys.argv[2])
+    if ranks.supervisor() is not None:
+        return _do(store, job_id, fresh)
     mine = claim(store, job_id)
     if mine is None:
         return 0
@@ -66,35 +73,49 @@ def main() -> int:
 
 def _do(store: Store, job_id: int, fresh: Mapping[str, str]) -> int:
     try:
-        work = Work(store, job_id)
-        signal.signal(signal.SIGTERM, lambda *_: _terminate(work))
-        if _run(work):
-            _finish(work)
-        else:
-            _give_way(work, fresh)
+        return _work(Work(store, job_id), fresh)
     except Afresh:
-        store.close()
-        _become_fresh(fresh)
+        return _again(store, job_id, fresh)
     except TunesmithError as error:
         return _fail(store, job_id, error)
-    except OSError as error:
-        return _fail(store, job_id, _from_os(error))
-    except MemoryError:
-        return _fail(store, job_id, _out_of_memory())
     except Exception as error:  # noqa: BLE001 - the boundary: a bug must end as a failed job
-        return _fail(store, job_id, _from_bug(store, job_id, error))
+        return _unexpected(store, job_id, error)
+
+
+def _work(work: Work, fresh: Mapping[str, str]) -> int:
+    """Do the job here, or over several processes that are this program once more."""
+    signal.signal(signal.SIGTERM, lambda *_: _terminate(work))
+    if ranks.launched():
+        guard.follow()
+    elif (count := supervisor.processes(work)) > 1:
+        return supervisor.supervise(work, count)
+    if _run(work):
+        _finish(work)
+    else:
+        _give_way(work, fresh)
     return 0
+
+
+def _unexpected(store: Store, job_id: int, error: Exception) -> int:
+    if ranks.world() > 1:
+        from engine.run.distributed import group
+
+        if group.is_loss(error):
+            return _lost(store, job_id)
+    if isinstance(error, OSError):
+        return _fail(store, job_id, _from_os(error))
+    if isinstance(error, MemoryError):
+        return _fail(store, job_id, _out_of_memory())
+    return _fail(store, job_id, _from_bug(store, job_id, error))
 
 
 def _run(work: Work) -> bool:
     """Wait for the job's turn and do it; return whether it was done, and not asked to give way."""
     module, function, needs_device = STAGES[work.kind]
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
     try:
         with work.heartbeat():
             work.wait_turn(needs_device=needs_device)
-            if needs_device:
+            if needs_device and not ranks.launched():
                 _prepare_device(work.device)
             getattr(importlib.import_module(module), function)(work)
     except Stopped:
@@ -164,9 +185,16 @@ def _give_way(work: Work, environment: Mapping[str, str]) -> None:
         _end(work.store, work.job_id, "stopped", 130)
     else:
         work.log("its hours are over: it saved its work and waits for the next opening")
-        work.store.update("jobs", work.job_id, {"state": "waiting", "started": None})
-        work.store.close()
-        _become_fresh(environment)
+        _again(work.store, work.job_id, environment)
+
+
+def _again(store: Store, job_id: int, environment: Mapping[str, str]) -> int:
+    """Go on with the job in a fresh process; of several, the one that started them becomes it."""
+    store.update("jobs", job_id, {"state": "waiting", "started": None})
+    if ranks.launched():
+        return 0
+    store.close()
+    _become_fresh(environment)
 
 
 def _become_fresh(environment: Mapping[str, str]) -> NoReturn:
@@ -215,6 +243,20 @@ def _from_os(error: OSError) -> TunesmithError:
         "Mend this and resume the job.",
         str(error.filename or ""),
     )
+
+
+def _lost(store: Store, job_id: int) -> int:
+    """End because another process of the training did; who starts them knows which, and says so."""
+    if ranks.supervisor() is None:
+        _fail(
+            store,
+            job_id,
+            TunesmithError(
+                "Another process of this training ended before its time.",
+                f"Resume it with `tunesmith resume {job_id}`, with as many processes.",
+            ),
+        )
+    return ranks.PEER_LOST
 
 
 def _out_of_memory() -> TunesmithError:

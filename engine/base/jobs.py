@@ -21,7 +21,7 @@ from typing import IO, Any
 
 import psutil
 
-from engine.base import death
+from engine.base import death, ranks
 from engine.base.errors import UsageError
 from engine.base.store import Row, Store
 
@@ -114,7 +114,8 @@ def start(store: Store, job_id: int) -> None:
     """
     folder = log_file(store, job_id).parent
     folder.mkdir(parents=True, exist_ok=True)
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    environment = ranks.unranked(os.environ)
+    environment.pop("PYTHONPATH", None)
     with log_file(store, job_id).open("ab") as log:
         signs = {"log_begins": log.tell(), "kills_before": death.kills_for_memory()}
         store.update("jobs", job_id, signs)

@@ -6,12 +6,12 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from engine.base import turns
+from engine.base import ranks, turns
 from engine.base.errors import TunesmithError
 from engine.base.hardware import machine
 from engine.base.hours import allow
@@ -60,12 +60,14 @@ class Work:
         self.device = _device(self.args.get("device"))
         self.terminated = False
         self._lock: IO[str] | None = None
+        self._others: list[IO[str]] = []
+        pid = ranks.supervisor() or os.getpid()  # whose life is the job's
         store.update(
             "jobs",
             job_id,
             {
-                "pid": os.getpid(),
-                "pid_started": started_at(os.getpid()),
+                "pid": pid,
+                "pid_started": started_at(pid),
                 "heartbeat": time.time(),
                 "project_id": self.project_id,
             },
@@ -132,6 +134,9 @@ class Work:
 
         The device's lock is held until this process ends, because only then its memory is free.
         """
+        if ranks.launched():  # who started this process holds the devices
+            self.begin()
+            return
         device = self.device if needs_device else None
         said: str | None = None
         while (reason := self._try_begin(device)) is not None:
@@ -165,6 +170,26 @@ class Work:
         lock.flush()
         self._lock = lock
         return None
+
+    @contextmanager
+    def among_several(self) -> Iterator[None]:
+        """Be the only job of this box that gathers several devices: two cannot block each other."""
+        with machine.device_lock("several").open("w") as lock:
+            while not try_lock(lock.fileno()):
+                self.check_stop()
+                time.sleep(_POLL_SECONDS)
+            yield
+
+    def hold(self, devices: Sequence[str]) -> None:
+        """Hold further devices until this process ends; wait for each of them."""
+        for device in devices:
+            lock = machine.device_lock(device).open("a+", encoding="utf-8")
+            while not try_lock(lock.fileno()):
+                self.waits(device)
+                self.check_stop()
+                time.sleep(_POLL_SECONDS)
+            self._others.append(lock)
+        self.waits(None)
 
     @contextmanager
     def heartbeat(self) -> Iterator[None]:

@@ -14,7 +14,7 @@ from engine.base.hardware import machine
 from engine.base.hardware.machine import Machine
 from engine.base.project import Project
 from engine.base.store import Store
-from engine.plan import cost, fit, memory, models, recipe, trackers
+from engine.plan import cost, fit, memory, models, processes, recipe, trackers
 from engine.plan.compatibility import RowFacts, clashes
 from engine.plan.cost import Speed
 from engine.plan.device import Device, choose
@@ -82,6 +82,16 @@ class Plan:
     def quantised(self) -> bool:
         """Whether an adapter is trained on a base held in 4 bits."""
         return self.tuning == "lora" and self["quantization"] == "nf4"
+
+    @property
+    def processes(self) -> int:
+        """Over how many processes it trains."""
+        return int(self["processes"]) if "processes" in self.values else 1
+
+    @property
+    def sharding(self) -> str:
+        """What the processes share: `ddp` the gradients only, `fsdp2` the weights too."""
+        return str(self["sharding"]) if "sharding" in self.values else "ddp"
 
     @property
     def needs_bitsandbytes(self) -> bool:
@@ -182,7 +192,8 @@ def resolve(
     Raises:
         UsageError: An override has an unknown name or a wrong value, or does not apply.
     """
-    model, device = models.find(project.base_model), device or choose(box)
+    model = models.find(project.base_model)
+    device = device or processes.share(choose(box), processes.asked(project, overrides))
     chosen = recipe.load(project.recipe)
     values = settle(chosen, project, dataset, model.dimensions, device, overrides, correction)
     settings = {name: value.value for name, value in values.items()}

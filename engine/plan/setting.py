@@ -21,6 +21,7 @@ TRAINERS: Mapping[Trainer, str] = {
     "cpt": "continued pretraining",
 }
 _PREFERENCE: tuple[Trainer, ...] = ("dpo", "kto", "orpo")
+_TOKENWISE: tuple[Trainer, ...] = ("sft", "cpt")
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ _SCHEDULERS = ("cosine", "linear", "constant", "constant_with_warmup")
 _OPTIMIZERS = ("adamw_torch_fused", "adamw_torch", "adamw_8bit", "paged_adamw_8bit")
 _NO_ADAPTER = "full tuning trains the model itself and has no adapter"
 _NO_PREFERENCE = "it learns no preferences"
+_NO_SHARE = "its loss compares rows that other processes would hold"
 _NO_KTO = "only KTO weighs single good and bad answers"
 
 # The order is that of every listing.
@@ -101,6 +103,8 @@ SETTINGS: Mapping[str, Setting] = {
     "group_by_length": Setting(
         bool, trainers=("sft", *_PREFERENCE), absent="raw text is cut into blocks of one length"
     ),
+    "processes": Setting(int, 1, 4096, trainers=_TOKENWISE, absent=_NO_SHARE),
+    "sharding": Setting(str, choices=("ddp", "fsdp2"), trainers=_TOKENWISE, absent=_NO_SHARE),
     "log_every": Setting(int, 1, 10**6),
     "validate_every": Setting(float, 0.001, 10**9),
     "samples": Setting(

@@ -10,7 +10,7 @@ from typing import Any
 from engine.base.errors import UsageError
 from engine.base.project import Project
 from engine.base.store import Row
-from engine.plan import fit, recipe
+from engine.plan import fit, processes, recipe
 from engine.plan.architectures import carries_state
 from engine.plan.device import Device
 from engine.plan.dimensions import Dimensions
@@ -80,7 +80,16 @@ def settle(
         chosen.tuning,
         correction,
     )
+    if "processes" in values:
+        _require_shares(values, device)
     return values | _schedule(chosen, values, dataset)
+
+
+def _require_shares(values: Mapping[str, Value], device: Device) -> None:
+    count, micro, turns = (
+        int(values[name].value) for name in ("processes", "micro_batch", "accumulation")
+    )
+    processes.require(count, str(values["sharding"].value), micro, turns, device.kind)
 
 
 def _reasons(settings: Mapping[str, Scalar], why: str) -> dict[str, Value]:

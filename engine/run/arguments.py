@@ -161,6 +161,8 @@ def order(plan: Plan, lengths: Sequence[int]) -> Order:
 def cut(plan: Plan) -> pieces.Cut:
     """Return the function that cuts a micro-batch into pieces, told the tokens of its rows."""
     budget: int = plan["micro_tokens"] if "micro_tokens" in plan.values else 0
+    if "sharding" in plan.values and plan["sharding"] == "fsdp2":
+        budget = 0  # every process must go through the layers as often as the others
     packing = bool(laid(plan).get("packing"))
     return partial(pieces.cut, budget=budget, device=plan.device, packing=packing)
 

@@ -12,6 +12,7 @@ import torch
 from peft import LoraConfig
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
+from engine.base import ranks
 from engine.plan.plan import Plan
 from engine.run import arguments
 
@@ -29,13 +30,15 @@ def load(plan: Plan, folder: Path, longest: int) -> Any:
         "dtype": dtype,
         "attn_implementation": arguments.attention(plan, longest),
     }
-    place = "cpu" if plan.device == "cpu" else "cuda:0"
+    place = "cpu" if plan.device == "cpu" else f"cuda:{ranks.local()}"
     if plan.quantised:
         quantised = BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=dtype,
+            # FSDP2 shards what is stored as a float, and leaves bytes whole on every GPU
+            bnb_4bit_quant_storage=dtype if plan.sharding == "fsdp2" else torch.uint8,
         )
         model = AutoModelForCausalLM.from_pretrained(
             folder, **options, quantization_config=quantised, device_map={"": place}

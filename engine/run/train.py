@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.base import project
+from engine.base import project, ranks
 from engine.base.errors import TunesmithError
 from engine.base.hardware import disk, machine
 from engine.base.model import locate
@@ -24,6 +24,7 @@ from engine.plan.plan import Plan
 from engine.run import checkpoints, environment, launch, limits, metrics, relief, result
 from engine.run.best import Best
 from engine.run.checkpoints import Checkpoint, Totals
+from engine.run.distributed import lead
 from engine.run.examples import Examples, tokenise
 from engine.run.metrics import Recorder, Tell
 from engine.run.trackers.following import following
@@ -39,6 +40,11 @@ def train(work: Work) -> None:
         Stopped: The user asked for it; a checkpoint was saved.
         TunesmithError: The disk is full, the training diverged, or something needed is missing.
     """
+    with lead.others():
+        _train(work)
+
+
+def _train(work: Work) -> None:
     began = time.monotonic()
     run = launch.get(work.store, int(work.args["run_id"]))
     if run["ended"]:
@@ -66,6 +72,7 @@ def _go_on(
     work.progress(last.step if last else 0, run["steps"], "loading the model")
     model_dir = locate(plan.model)
     training, validation, asked = _examples(work, plan, model_dir, folder.parent)
+    lead.tell(work, plan, folder, last.path if last else None)
     from engine.run import samples, views
     from engine.run.trainer import build
     from engine.run.watcher import Watcher
@@ -106,7 +113,8 @@ def _choose_device(planned: str, present: str) -> None:
             "Start a new run, whose plan fits this box: `tunesmith train`.",
             "device",
         )
-    os.environ.update(machine.pin(machine.read(), present))
+    if not ranks.launched():  # a launcher has shown each process its own
+        os.environ.update(machine.pin(machine.read(), present))
 
 
 def _relieved(work: Work, run: Row, plan: Plan, step: int) -> bool:

@@ -19,6 +19,7 @@ from transformers.utils import logging
 
 from engine.plan.plan import Plan
 from engine.run import arguments, base_model
+from engine.run.distributed import spread
 from engine.run.examples import Examples
 from engine.run.trainers import dpo, kto, orpo, sft
 from engine.run.watcher import Watcher
@@ -52,7 +53,7 @@ def build(
     """
     torch.set_num_threads(plan["threads"])
     logging.disable_progress_bar()
-    kind = _TRAINERS[plan.trainer]
+    kind = spread.over(_TRAINERS[plan.trainer], plan)
     lengths = train.lengths
     model = base_model.load(plan, model_dir, max(lengths))
     tokenizer = AutoTokenizer.from_pretrained(model_dir)
@@ -61,6 +62,7 @@ def build(
     told = {
         **arguments.shared(plan, validates=bool(validation.rows)),
         **arguments.of_trainer(plan, train.rows),
+        **spread.arguments(plan),
     }
     return kind(
         order=arguments.order(plan, lengths),

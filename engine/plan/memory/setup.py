@@ -87,7 +87,9 @@ class Setup:
             targets=str(settings.get("lora_targets", ALL_LINEAR)),
             embeddings=lora and bool(settings.get("train_embeddings", False)),
             precomputed=bool(settings.get("precompute_reference", False)),
-            budget=int(settings.get("micro_tokens", 0)),
+            budget=0
+            if settings.get("sharding") == "fsdp2"
+            else int(settings.get("micro_tokens", 0)),
             packing=bool(settings.get("packing", False)),
         )
 

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import torch
 from transformers import PrinterCallback
 
+from engine.base import ranks
 from engine.run import checkpoints
 from engine.run.order import Order
 from engine.run.pieces import Cut
@@ -85,6 +86,8 @@ class Followed:
                     super()._save_checkpoint(model, trial)  # type: ignore[misc]
                     self._watcher.complete(step)
             except checkpoints.DiskFull as full:
+                if ranks.world() > 1:  # the others have gone on
+                    raise
                 self._watcher.wait_for_room(full)
             else:
                 return

@@ -58,7 +58,7 @@ class Trainer(Followed, SFTTrainer):  # type: ignore[misc]
         answers = int(counted.sum())
         if (
             labels.device.type != "cpu"
-            or answers * model.config.get_text_config().vocab_size > OWN_LOSS_LOGITS
+            or answers * self.model.config.get_text_config().vocab_size > OWN_LOSS_LOGITS
         ):
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         self.count(model, inputs)
@@ -68,9 +68,12 @@ class Trainer(Followed, SFTTrainer):  # type: ignore[misc]
             use_cache=False,
         ).logits
         loss = torch.nn.functional.cross_entropy(
-            scores.float().view(answers, -1), wanted[counted], reduction="sum"
+            scores.float().flatten(0, -2), wanted[counted], reduction="sum"
         )
-        loss = loss / (answers if num_items_in_batch is None else num_items_in_batch)
+        if num_items_in_batch is None:
+            loss = loss / max(1, answers)
+        else:  # counted over all processes, whose gradients are averaged
+            loss = loss * self.accelerator.num_processes / num_items_in_batch
         return (loss, {}) if return_outputs else loss
 
     def prediction_step(
@@ -81,14 +84,14 @@ class Trainer(Followed, SFTTrainer):  # type: ignore[misc]
         ignore_keys: Any = None,  # noqa: ARG002
     ) -> tuple[Any, None, None]:
         """Return the mean loss of a validation batch, computed piece by piece."""
-        inputs = self._prepare_inputs(inputs)
-        answers = (inputs["labels"][:, 1:] != IGNORED).sum().clamp(min=1)
+        pieces = self.pieces(self._prepare_inputs(inputs))
+        counts = [int((piece["labels"][:, 1:] != IGNORED).sum()) for piece in pieces]
         with torch.no_grad(), self.compute_loss_context_manager():
             losses = [
-                self.compute_loss(model, piece, num_items_in_batch=answers)
-                for piece in self.pieces(inputs)
+                self.compute_loss(model, piece) * count
+                for piece, count in zip(pieces, counts, strict=True)
             ]
-        return torch.stack(losses).sum().detach(), None, None
+        return (torch.stack(losses).sum() / max(1, sum(counts))).detach(), None, None
 
 
 def _trimmed(inputs: Mapping[str, Any], rows: list[int], lengths: list[int]) -> dict[str, Any]:
