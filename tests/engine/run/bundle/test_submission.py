@@ -9,12 +9,15 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
 from engine.base.errors import UsageError
+from engine.base.store import Store
 from engine.plan import plan as plans
 from engine.run.bundle import submission
+from engine.run.bundle.fetch import fetch
 from engine.run.bundle.machines import Machines
 
 HOSTILE = [
@@ -179,7 +182,7 @@ def cluster(tmp_path):
     """A Slurm of one node: `srun` runs, `scontrol` notes, and the worker waits to be stopped."""
     programs = tmp_path / "cluster" / "bin"
     programs.mkdir(parents=True)
-    worker = programs / "worker.py"
+    worker = tmp_path / "worker.py"
     worker.write_text(WORKER)
     python = f'case "$*" in *engine.worker*) exec {sys.executable} {worker} "$4" ;; esac\n'
     scripts = {
@@ -211,8 +214,6 @@ def test_near_its_end_a_slurm_job_saves_and_queues_itself_again(
     job = subprocess.Popen(
         ["bash", folder / "job.sbatch"], env=environment, cwd=tmp_path, stderr=subprocess.PIPE
     )
-    from engine.base.store import Store
-
     store = Store(folder)
     end = time.monotonic() + 30
     while store.scalar("SELECT state FROM jobs") != "running" and time.monotonic() < end:
@@ -224,6 +225,35 @@ def test_near_its_end_a_slurm_job_saves_and_queues_itself_again(
     calls = cluster / "calls"
     assert (calls.read_text() if calls.exists() else "") == ("requeue 7\n" if again else "")
     assert not list(tmp_path.rglob("pwned"))
+
+
+def test_a_skypilot_task_keeps_what_it_has_trained(launch, light_project, cluster, tmp_path, bench):
+    machines = replace(SKY, nodes=1, gpus=1, bucket="s3://mine")
+    written = launch(machines, project=light_project)
+    bucket = tmp_path / "bucket"
+    task = yaml.safe_load((written.folder / "task.yaml").read_text())
+    run = task["run"].replace("/tunesmith-bucket", str(bucket))  # where SkyPilot mounts it
+    (tmp_path / "worker.py").write_text(
+        f"import sys; sys.path.append({str(Path(__file__).parents[4])!r})\n"
+        "from pathlib import Path\n"
+        "from tests.engine.run.bundle import far_machine\n"
+        "far_machine.trains(Path(sys.argv[1]), 1, 4)\n"
+        "far_machine.ends(Path(sys.argv[1]))\n"
+    )
+    environment = {
+        "PATH": f"{cluster}:/usr/bin:/bin",
+        "TUNESMITH_VENV": str(cluster.parent),
+        "SKYPILOT_NODE_RANK": "0",
+        "SKYPILOT_NODE_IPS": "127.0.0.1",
+    }
+    subprocess.run(["bash", "-c", run], cwd=written.folder, env=environment, check=True, timeout=50)
+    assert not [
+        process.pid
+        for process in psutil.process_iter(["cmdline"])
+        if str(bucket) in " ".join(process.info["cmdline"] or ())
+    ]
+    [fetched] = fetch(bench.store, bucket / written.label.id)
+    assert (fetched.state, fetched.step) == ("done", 4)
 
 
 PAGE = (Path(__file__).resolve().parents[4] / "docs" / "launch.md").read_text()
