@@ -207,11 +207,12 @@ def _examples(plan: Plan) -> Examples:
     """Rows of random ids, all as long as the plan's longest, the second half of each an answer."""
     chance = random.Random(plan["seed"])
     length, rows = plan["max_length"], []
+    end = min(_HIGHEST_ID, models.find(plan.model).dimensions.vocab)
     for _ in range(_ROWS * plan["micro_batch"]):
-        ids = [chance.randrange(100, _HIGHEST_ID) for _ in range(length)]
+        ids = [chance.randrange(100, end) for _ in range(length)]
         half = length // 2
         if plan.trainer == "dpo":
-            other = [chance.randrange(100, _HIGHEST_ID) for _ in range(length - half)]
+            other = [chance.randrange(100, end) for _ in range(length - half)]
             rows.append({"prompt_ids": ids[:half], "chosen_ids": ids[half:], "rejected_ids": other})
         else:
             rows.append({"input_ids": ids, "labels": [IGNORED] * half + ids[half:]})

@@ -17,7 +17,7 @@ TINY: Mapping[str, Any] = {
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
     "head_dim": 16,
-    "vocab_size": 49152,
+    "vocab_size": 2048,
     "max_position_embeddings": 512,
 }
 

@@ -59,16 +59,13 @@ def make(folder: Path, **options: Any) -> Any:
 
     config = AutoConfig.from_pretrained(folder)
     with torch.device("meta"):
-        shapes = {
-            name: tuple(tensor.shape)
-            for name, tensor in AutoModelForCausalLM.from_config(config).state_dict().items()
-        }
+        empty = AutoModelForCausalLM.from_config(config)
+    shapes = {name: tuple(tensor.shape) for name, tensor in empty.state_dict().items()}
     if config.tie_word_embeddings:
         shapes.pop("lm_head.weight", None)
-    model = AutoModelForCausalLM.from_pretrained(
-        None, config=config, state_dict=_weights(shapes), **options
-    )
-    model.config._name_or_path = str(folder)  # noqa: SLF001 - where the library notes it
+    # its own class: the one that chooses it insists on a name
+    model = type(empty).from_pretrained(None, config=config, state_dict=_weights(shapes), **options)
+    model.name_or_path = model.config.name_or_path = str(folder)
     return model
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -75,7 +76,7 @@ def test_a_training_is_measured(rehearse, name):
     assert result["batch"] == 2
     assert result["tokens_per_second"] > 0
     assert 0 < result["utilisation"] < 1
-    assert result["loss"] == pytest.approx(10.8, abs=0.3) or name.startswith("dpo")  # ln 49152
+    assert result["loss"] == pytest.approx(math.log(2 if name.startswith("dpo") else 2048), abs=0.3)
     assert result["predicted_bytes"] > 0
     assert result["checkpointing"] == name.startswith("TRL")  # TRL's default
 

@@ -15,7 +15,7 @@ pytestmark = [
 
 
 def test_a_job_on_the_gpu_is_stopped_and_resumed(bench):
-    run_id, job_id = bench.start(max_steps=60, checkpoint_every=20, validate_every=30)
+    run_id, job_id = bench.start(max_steps=300, checkpoint_every=100, validate_every=300)
     for _ in bench.poll():
         if metrics.tail(bench.store, run_id, "loss", 24):
             break
@@ -26,6 +26,6 @@ def test_a_job_on_the_gpu_is_stopped_and_resumed(bench):
     assert job["state"] == "done", (job["error"], job["fix"])
     assert job["device"].startswith("gpu")
     points = metrics.tail(bench.store, run_id, "loss", 0)
-    assert [point.step for point in points] == list(range(1, 61))
+    assert [point.step for point in points] == list(range(1, 301))
     assert points[-1].value < points[0].value
     assert launch.get(bench.store, run_id)["peak_bytes"] > 10**8
