@@ -117,10 +117,9 @@ def test_a_hot_board_is_said_once_and_only_when_it_stays_hot():
     heat = Heat(90)
     said = [heat.seen(celsius, 0) for celsius in (88, 88, 88, 88, 86, 88, 88, 88, 88)]
     assert not any(said)
-    assert heat.seen(87, 0) == [
-        "The board is hot: 87 °C, and it slows itself down at 90 °C. Look at its fans, filters and "
-        "the room's air, or lower its power: `sudo nvidia-smi -pl WATTS`."
-    ]
+    (text,) = heat.seen(87, 0)
+    assert text.startswith("The board is hot: 87 °C, and it slows itself down at 90 °C.")
+    assert "nvidia-smi -pl" in text
     assert not any(heat.seen(89, 0) for _ in range(20))
 
 
