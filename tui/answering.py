@@ -11,8 +11,9 @@ from engine.base.store import Row, Store
 from engine.run import watched
 from engine.run.watched import Answer, Asked
 from tui.widgets.canvas import Line, Part, spread
+from tui.widgets.canvas import cells as cell_width
 from tui.widgets.changes import shown
-from tui.widgets.page import titled, wrapped
+from tui.widgets.page import wrapped
 from tui.words import literal, state, tone
 
 _ROOM = 10  # cells for a name before a text
@@ -101,9 +102,10 @@ def detail(row: Asked, width: int) -> list[Line]:
     lines = _named("asked", row.asked, width)
     lines += _named("expected", row.expected, width, "strong")
     for answer in row.answers:
-        mark: Part = ("  ✓ same", "good") if same(row, answer) else ("", "")
-        head, *rest = titled(steps(answer), width)
-        lines.append([head, mark, *((text[: -len(mark[0]) or None], to) for text, to in rest)])
+        head: list[Part] = [(f"{steps(answer)} ", "strong")]
+        if same(row, answer):
+            head.append(("✓ same ", "good"))
+        lines.append([*head, ("─" * max(0, width - cell_width(head)), "faint")])
         text = shown(answer.text)
         lines += wrapped(text if text.strip() else "(nothing)", width)
     return lines

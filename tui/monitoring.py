@@ -11,13 +11,13 @@ from tui.follow import Run
 from tui.widgets.canvas import Line, Part, spread
 from tui.widgets.gauges import bar
 from tui.widgets.spark import spark
-from tui.words import ago, duration, energy, figure, left, literal, share, size, state, tone
+from tui.words import ago, duration, figure, left, literal, share, size, state, tone
 
 ENDED = ("failed", "stopped", "paused", "lost")
 AFTER = {"eval": "evaluation", "export": "export"}
 _ASKED = {"stop": "Stops", "pause": "Pauses", "checkpoint": "Saves a checkpoint"}
 # The names of lines of `now` that give way, the first one first, where the panel is too low.
-_GIVE_WAY = ("epoch", "learning rate", "gradient", "  planned", "MFU")
+_GIVE_WAY = ("epoch", "learning rate", "gradient", "  planned", "MFU", "  best", "GPU")
 
 
 def header(run: Run, width: int) -> Line:
@@ -63,7 +63,7 @@ def about(run: Run, width: int) -> Line:
 
 
 def progress(run: Run, width: int) -> Line:
-    """Return how far the run is, or what came after it, and what time and energy it takes."""
+    """Return how far the run is, or what came after it, and the time it takes."""
     row, job = run.run, run.at_work
     if run.after is not None and job is not None and job["state"] in jobs.OPEN:
         part = share(job["done"], job["total"])
@@ -80,8 +80,6 @@ def progress(run: Run, width: int) -> Line:
         text += f"   {left(seconds, run.latest.get('seconds_left_error'))}"
     elif run.state == "done" and row["seconds"]:
         text += f"   took {duration(row['seconds'])}"
-        if row["joules"] is not None:
-            text += f", {energy(row['joules'])} (planned {energy(row['predicted_joules'])})"
     return [
         (" ", ""),
         *bar(
@@ -99,8 +97,8 @@ def changed(run: Run, width: int) -> list[Line]:
         return []
     last, more = run.changes[-1], len(run.changes) - 1
     text = f"{last.key} {last.before} → {last.after} at step {last.step:,}: {last.why}"
-    also = f" +{more} more: tunesmith show {run.run['id']} " if more else " "
-    return [spread([(" ! changed ", "warn"), (literal(text), "")], [(also, "quiet")], width)]
+    also = f"+{more}: tunesmith show {run.run['id']} " if more else ""
+    return [spread([(" ! ", "warn"), (literal(text), "")], [(also, "quiet")], width)]
 
 
 def banner(run: Run) -> list[Line]:
@@ -135,6 +133,7 @@ def now(run: Run, width: int, height: int) -> list[Line]:
     named = [
         *_losses(run, width),
         *_speed(run, width),
+        *_energy(run, width),
         *_board(run, width),
         *_preferences(run, width),
     ]
@@ -185,9 +184,18 @@ def _board(run: Run, width: int) -> list[list[Part]]:
     return [*lines, *([_line(run, width, "GPU", " · ".join(told))] if told else [])]
 
 
+def _energy(run: Run, width: int) -> list[list[Part]]:
+    taken = run.run["joules"]
+    if taken is None:
+        return []
+    unit, joules = ("kWh", 3.6e6) if taken >= 3.6e6 else ("Wh", 3600)
+    both = f"{taken / joules:.1f} · plan {run.run['predicted_joules'] / joules:.1f}"
+    return [_line(run, width, f"energy, {unit}", both)]
+
+
 def _preferences(run: Run, width: int) -> list[list[Part]]:
     """What training by preferences shows; nothing for other trainers."""
-    margins = _pair(run, "reward_margin", figure)
+    margins = _pair(run, "reward_margin", lambda value: f"{value:.3g}")
     right = _pair(run, "reward_accuracy", lambda value: f"{100 * value:.0f} %")
     return [
         _line(run, width, name, text)

@@ -59,6 +59,8 @@ class LineChart(Canvas):
             marks: Points to mark on it: the validation's.
             best: The step of the mark that was kept as the best, if one was.
         """
+        if best is not None:  # a mark of a thinned-out series stands at its last step
+            best = next((int(mark.step) for mark in marks if mark.step >= best), None)
         if (bands, marks, best) != (self._bands, self._marks, self._best):
             self._bands, self._marks, self._best = bands, marks, best
             self._redraw()
@@ -119,7 +121,7 @@ class LineChart(Canvas):
             marks: list[Part] = []
             if self._marks:
                 marks += [("  ◆ ", "accent"), ("validation", "quiet")]
-            if any(band.step == self._best for band in self._marks):
+            if self._best is not None:
                 marks += [("  ★ ", "good"), ("best", "quiet")]
             parts += [("  ━ ", "active"), ("average", "quiet")]
             return [*parts, *(drawn if cells([*parts, *drawn, *marks]) <= width else ()), *marks]
