@@ -60,7 +60,8 @@ class TunesmithApp(App[None]):
 
     Args:
         workspace: The folder of `runs.db`.
-        screen: The screen to open above home: `new`, `run:ID`, `score:ID` or `ship:ID`.
+        screen: The screen to open above home: `new`, `run:ID`, `answers:ID`, `score:ID` or
+            `ship:ID`.
     """
 
     CSS_PATH = "app.tcss"
@@ -177,6 +178,10 @@ def _screen(name: str) -> Screen[None]:
 
         project, _, reviewer = number.partition(":")
         return ReviewScreen(int(project), reviewer)
+    if kind == "answers":
+        from tui.screens.answers import AnswersScreen
+
+        return AnswersScreen(int(number))
     if kind == "score":
         from tui.screens.score import ScoreScreen
 

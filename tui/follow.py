@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine.base.errors import UsageError
 from engine.base.store import Row, Store
 from tui.widgets.log import LogLine
 from tui.widgets.raster import Band
+
+if TYPE_CHECKING:
+    from engine.run.watched import Change
 
 _FOLLOWED = (
     "loss",
@@ -19,6 +22,8 @@ _FOLLOWED = (
     "grad_norm",
     "tokens_per_second",
     "memory_bytes",
+    "mfu",
+    "gpu_utilisation",
 )
 _LOG_LINES = 2000
 _TICK_SECONDS = 1.0  # clocks on the screen go on while the store rests
@@ -34,6 +39,7 @@ class Run(NamedTuple):
         series: The points of each series, old ones thinned out to lowest, highest and mean.
         latest: The last value of every series.
         log: The last lines of the job at work.
+        changes: The settings that were changed on the way, in order.
     """
 
     run: Row
@@ -42,6 +48,7 @@ class Run(NamedTuple):
     series: Mapping[str, Sequence[Band]]
     latest: Mapping[str, float]
     log: Sequence[LogLine]
+    changes: Sequence[Change]
 
     @property
     def at_work(self) -> Row | None:
@@ -56,6 +63,7 @@ class Run(NamedTuple):
 
 _RUN = """
 SELECT r.*, d.train, d.tokens_train, p.device, p.predicted_seconds, p.predicted_peak_bytes,
+  p.predicted_joules,
   (SELECT max(step) FROM checkpoints c WHERE c.run_id = r.id) AS checkpoint
 FROM runs r JOIN datasets d ON d.id = r.dataset_id JOIN plans p ON p.id = r.plan_id
 WHERE r.id = ?"""
@@ -88,6 +96,8 @@ class RunReader:
             return None
         fresh = not self._seen or seen[0] != self._seen[0]
         self._seen = seen
+        from engine.run import watched
+
         row = store.row(_RUN, (self.run_id,))
         if row is None:
             raise UsageError(f"There is no run {self.run_id}.", "See `tunesmith runs`.")
@@ -103,6 +113,7 @@ class RunReader:
             {name: tuple(bands) for name, bands in self._series.items()},
             self._latest(store),
             tuple(self._log),
+            tuple(watched.changes(store, self.run_id)),
         )
 
     def _latest(self, store: Store) -> Mapping[str, float]:

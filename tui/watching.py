@@ -11,11 +11,12 @@ from typing import Any
 import click
 
 from engine.base import jobs
-from engine.base.store import Store
-from tui import output
+from engine.base.store import Row, Store
+from tui import output, words
 
 _PERIOD = 0.25
 _PLAIN_PERIOD = 10.0
+_TRAINS = "training"  # a training's note between its first step and its last
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Event:
     """Something that happened to a job.
 
     Attributes:
-        kind: state, progress, waits or log.
+        kind: state, progress (of a training with the time that is left), waits or log.
         data: What the event says, plain JSON.
     """
 
@@ -46,9 +47,8 @@ def events(store: Store, job_id: int) -> Iterator[Event]:
             yield Event("log", {"at": line["at"], "level": line["level"], "text": line["text"]})
         if (job["done"], job["total"], job["note"]) != progress:
             progress = (job["done"], job["total"], job["note"])
-            yield Event(
-                "progress", {"done": job["done"], "total": job["total"], "note": job["note"]}
-            )
+            known = dict(zip(("done", "total", "note"), progress, strict=True))
+            yield Event("progress", {**known, **_time_left(store, job)})
         if job["state"] != state:
             state = job["state"]
             yield Event("state", _state(job))
@@ -84,6 +84,18 @@ def follow(store: Store, job_id: int, *, quiet: bool = False) -> str:
     return str(jobs.get(store, job_id)["state"])
 
 
+def _time_left(store: Store, job: Row) -> dict[str, float]:
+    """Return what a training at work predicts of its end, in seconds, and the error of that."""
+    if job["kind"] != "train" or job["note"] != _TRAINS:
+        return {}
+    from engine.run import metrics
+
+    run_id = store.scalar("SELECT id FROM runs WHERE job_id = ?", (job["id"],))
+    latest = {} if run_id is None else metrics.latest(store, run_id)
+    names = ("seconds_left", "seconds_left_error")
+    return {name: latest[name] for name in names if name in latest}
+
+
 def _state(job: Any) -> dict[str, Any]:
     keys = ("id", "kind", "state", "error", "error_where", "fix", "exit_code")
     return {key: job[key] for key in keys}
@@ -109,7 +121,10 @@ class _Line:
             fresh = True
         else:
             fresh = now - self.printed > _PLAIN_PERIOD
-        text = f"    {note} {_share(done, total)}{self._left(done, total, now)}"
+        left = self._left(done, total, now)
+        if "seconds_left" in data and done < total:
+            left = f", {words.left(data['seconds_left'], data.get('seconds_left_error'))}"
+        text = f"    {note} {_share(done, total)}{left}"
         if self.terminal:
             click.echo(f"\r\x1b[2K{output.printable(text)[:78]}", nl=False)
         elif fresh:

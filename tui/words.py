@@ -81,6 +81,30 @@ def duration(seconds: float) -> str:
     return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
 
 
+def clock(seconds: float) -> str:
+    """Return a length of time as a clock shows it: `0:48`, `12:30`, `2:10:05`."""
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:,}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def left(seconds: float, error: float | None = None) -> str:
+    """Return the time that is left, with its error where that is known: `12:30 left ± 0:40`.
+
+    Args:
+        seconds: The prediction.
+        error: Half the width of its interval, in seconds.
+    """
+    text = f"{clock(seconds)} left"
+    return text if error is None else f"{text} ± {clock(error)}"
+
+
+def energy(joules: float) -> str:
+    """Return energy as a bill counts it: `3.4 Wh`, `1.2 kWh`."""
+    hours = joules / 3600
+    return f"{hours / 1000:.1f} kWh" if hours >= 1000 else f"{hours:.1f} Wh"
+
+
 def ago(at: float, now: float | None = None) -> str:
     """Return how long ago a moment was, in one unit: `just now`, `5 min ago`, `12 d ago`."""
     seconds = max(0.0, (time.time() if now is None else now) - at)

@@ -11,7 +11,7 @@ from engine.base.settings import nearest_name
 from engine.base.store import Store
 from engine.plan import document
 from engine.plan import plan as plans
-from engine.run import rerun
+from engine.run import rerun, watched
 from engine.score import records as scores
 
 _RUNS = """
@@ -51,17 +51,27 @@ def show(store: Store, run: int | str) -> dict[str, Any]:
     run_id = resolve_run(store, str(run))
     row = store.row(f"{_RUNS} WHERE l.id = ?", (run_id,))
     assert row is not None  # resolve_run found it
-    plan_id = store.scalar("SELECT plan_id FROM runs WHERE id = ?", (run_id,))
+    run_row = store.row("SELECT plan_id, best_step, joules FROM runs WHERE id = ?", (run_id,))
+    assert run_row is not None
     seconds, tokens = row["seconds"], row["tokens"]
     repeats = rerun.compare(store, run_id)
     return {
         **_listed(row),
-        "plan": document.record(plans.load(store, plan_id)),
+        "plan": document.record(plans.load(store, run_row["plan_id"])),
         "measured": {
             "peak_bytes": row["peak_bytes"],
             "seconds": seconds,
             "tokens_per_second": tokens / seconds if seconds and tokens else None,
+            "joules": run_row["joules"],
         },
+        "board": watched.board(store, run_id),
+        "preferences": watched.preferences(store, run_id),
+        "best_step": run_row["best_step"],
+        "changes": [change._asdict() for change in watched.changes(store, run_id)],
+        "answers": [
+            {**row._asdict(), "answers": [answer._asdict() for answer in row.answers]}
+            for row in watched.answers(store, run_id)
+        ],
         "rerun": asdict(repeats) if repeats else None,
         "verdict": _verdict(store, run_id),
         "artifacts": artifacts(store, run_id),

@@ -41,7 +41,7 @@ async def test_it_shows_curve_figures_progress_and_log(open_run, running, shows,
     app = open_run(running)
     async with app.run_test(size=size) as pilot:
         for text in (
-            *("desk-7", "● running", "120 of 600 steps", "20 %", "1 min 30 s left"),
+            *("desk-7", "● running", "120 of 600 steps", "20 %", "1:30 left"),
             *("2.00e-4", "912", "1.2 GB", "validation", "step 120  loss 0.6"),
         ):
             await shows(pilot, text)

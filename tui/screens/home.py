@@ -20,7 +20,7 @@ from tui.widgets.canvas import Line, Lines, spread
 from tui.widgets.gauges import MachineStrip, bar
 from tui.widgets.keybar import KeyBar
 from tui.widgets.table import Column, Entry, Table
-from tui.words import KINDS, ago, duration, figure, literal, share, size, state, tone
+from tui.words import KINDS, ago, duration, figure, left, literal, share, size, state, tone
 
 if TYPE_CHECKING:
     from textual.widgets import Input
@@ -311,7 +311,7 @@ def _job_line(job: Row, width: int) -> Line:
         return spread([*head, (f"waits for {literal(waits)}", "quiet")], [], width)
     done = share(job["done"], job["total"])
     if job["kind"] == "train" and job["seconds_left"] is not None:
-        clock = f"{duration(job['seconds_left'])} left"
+        clock = left(job["seconds_left"])
     else:
         clock = f"for {duration(time.time() - (job['started'] or job['created']))}"
     return spread(

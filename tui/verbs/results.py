@@ -57,8 +57,11 @@ def runs_verb(as_json: bool) -> None:
 
 @click.command("show", epilog="Example: tunesmith show 1 --json")
 @click.argument("run")
+@click.option(
+    "--answers", is_flag=True, help="What the model answered to a few rows as it trained."
+)
 @as_json
-def show_verb(run: str, as_json: bool) -> None:
+def show_verb(run: str, answers: bool, as_json: bool) -> None:
     """Show a run: plan, measurements, verdict, artifacts. RUN is an id or a name."""
     from engine.ship.history import resolve_run, show
 
@@ -68,12 +71,18 @@ def show_verb(run: str, as_json: bool) -> None:
     if as_json:
         output.emit(found)
         return
+    from tui.verbs.watched import print_answers, print_training
+
+    if answers:
+        print_answers(run_id, found)
+        return
     measured = found["measured"]
     output.say(f"  run {found['id']} {found['name']}: {found['status']}")
     output.say(
         f"  {found['method']} on {found['model']}, dataset {found['dataset']}; "
         f"{output.duration(measured['seconds'])}, {output.amount(measured['peak_bytes'] or 0)}"
     )
+    print_training(run_id, found)
     if found["rerun"]:
         from engine.run.rerun import Comparison, sentence
 

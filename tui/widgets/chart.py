@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from tui.widgets import raster
-from tui.widgets.canvas import Canvas, Line, Part
+from tui.widgets.canvas import Canvas, Line, Part, cells
 from tui.widgets.raster import Band, Scale
 from tui.words import figure
 
@@ -44,14 +44,25 @@ class LineChart(Canvas):
         self._averaged, self._named = averaged, named
         self._bands: Sequence[Band] = ()
         self._marks: Sequence[Band] = ()
+        self._best: int | None = None
         self._drawn: list[Line] | None = None
         self._drawn_for: tuple[int, int] = (0, 0)
         self.logarithmic = False
 
-    def show(self, bands: Sequence[Band], marks: Sequence[Band] = ()) -> None:
-        """Take the series, and points to mark on it (the validation's); steps ascend in both."""
-        if (bands, marks) != (self._bands, self._marks):
-            self._bands, self._marks = bands, marks
+    def show(
+        self, bands: Sequence[Band], marks: Sequence[Band] = (), best: int | None = None
+    ) -> None:
+        """Take new content; steps ascend.
+
+        Args:
+            bands: The series.
+            marks: Points to mark on it: the validation's.
+            best: The step of the mark that was kept as the best, if one was.
+        """
+        if best is not None:  # a mark of a thinned-out series stands at its last step
+            best = next((int(mark.step) for mark in marks if mark.step >= best), None)
+        if (bands, marks, best) != (self._bands, self._marks, self._best):
+            self._bands, self._marks, self._best = bands, marks, best
             self._redraw()
 
     def toggle_scale(self) -> None:
@@ -84,10 +95,10 @@ class LineChart(Canvas):
         if self._averaged:
             layers.series(self._bands, "band")
         layers.series(shown, "active")
-        layers.marks(self._marks)
+        layers.marks(self._marks, self._best)
         layers.clipped(finite)
         return [
-            self._legend(finite),
+            self._legend(finite, width),
             *_framed(layers.lines(), scale, self._unit),
             *_steps(first, last, columns),
         ]
@@ -101,20 +112,19 @@ class LineChart(Canvas):
         values += [b.mean for b in (*shown, *self._marks) if math.isfinite(b.mean)]
         return raster.scale(values, height, logarithmic=self.logarithmic and min(values) > 0)
 
-    def _legend(self, finite: Sequence[Band]) -> Line:
+    def _legend(self, finite: Sequence[Band], width: int) -> Line:
         parts: list[Part] = [(self._title, "strong")]
         if not math.isfinite(self._bands[-1].mean):
             return [*parts, ("   ✗ the last value is not a number", "bad")]
         if self._named:
-            parts += [
-                ("  ━ ", "active"),
-                ("average", "quiet"),
-                ("  ⣿ ", "band"),
-                ("each step", "quiet"),
-            ]
+            drawn: list[Part] = [("  ⣿ ", "band"), ("each step", "quiet")]
+            marks: list[Part] = []
             if self._marks:
-                parts += [("  ◆ ", "accent"), ("validation", "quiet")]
-            return parts
+                marks += [("  ◆ ", "accent"), ("validation", "quiet")]
+            if self._best is not None:
+                marks += [("  ★ ", "good"), ("best", "quiet")]
+            parts += [("  ━ ", "active"), ("average", "quiet")]
+            return [*parts, *(drawn if cells([*parts, *drawn, *marks]) <= width else ()), *marks]
         return [*parts, (f"   {self._unit(finite[-1].mean)}", "active")]
 
     def _blank(self, width: int, height: int) -> list[Line]:
@@ -149,13 +159,15 @@ class _Layers:
                 if bits:
                     self._cells[y][x] = (chr(0x2800 + bits), tone)
 
-    def marks(self, marks: Sequence[Band]) -> None:
-        """Draw single points as diamonds."""
-        for mark in marks:
+    def marks(self, marks: Sequence[Band], best: int | None) -> None:
+        """Draw single points as diamonds, and the best one as a star above the others."""
+        for mark in sorted(marks, key=lambda mark: mark.step == best):
             if math.isfinite(mark.mean):
                 dot = min(self._rows * 4 - 1, max(0, round(self._scale.dot(mark.mean))))
                 at = raster.column(mark.step, self._first, self._last, self._columns)
-                self._cells[self._rows - 1 - dot // 4][at] = ("◆", "accent")
+                self._cells[self._rows - 1 - dot // 4][at] = (
+                    ("★", "good") if mark.step == best else ("◆", "accent")
+                )
 
     def clipped(self, bands: Sequence[Band]) -> None:
         """Point at values that lie above the plot."""
