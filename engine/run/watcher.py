@@ -125,9 +125,13 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
             )
 
     def on_evaluate(self, _args: Any, state: Any, _control: Any, metrics: Any, **_: Any) -> None:
-        """Take the validation loss."""
+        """Take the validation loss, and of preferences how the held-out pairs fare."""
         loss = metrics["eval_loss"]
-        self._recorder.add(state.global_step, {"validation_loss": loss})
+        values = {"validation_loss": loss}
+        for key, name in _EXTRA.items():
+            if f"eval_{key}" in metrics:
+                values[f"validation_{name}"] = metrics[f"eval_{key}"]
+        self._recorder.add(state.global_step, values)
         self._recorder.flush()
         self._work.log(f"step {state.global_step}: validation loss {loss:.4f}")
         self._say(self._alarms.validated(state.global_step, loss))
