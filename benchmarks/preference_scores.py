@@ -55,16 +55,37 @@ def score(folder: Path, rows: Sequence[Row], adapter: Path | None) -> list[Said]
     found = []
     with torch.inference_mode():
         for pair in pairs:
-            answers = pair["chosen_ids"], pair["rejected_ids"]
-            said = [_likelihood(model, pair["prompt_ids"], ids) for ids in answers]
-            found.append(Said(*said, *map(len, answers)))
+            better, worse = pair["chosen_ids"], pair["rejected_ids"]
+            said = _likelihoods(model, pair["prompt_ids"], better, worse)
+            found.append(Said(*said, len(better), len(worse)))
     return found
 
 
-def _likelihood(model: Any, prompt: list[int], answer: list[int]) -> float:
+def _likelihoods(
+    model: Any, prompt: list[int], better: list[int], worse: list[int]
+) -> tuple[float, float]:
+    """Return both answers' log-likelihoods; what they share is computed once."""
     import torch
 
-    ids = torch.tensor([prompt + answer])
-    logits = model(input_ids=ids, logits_to_keep=len(answer) + 1).logits[0, :-1]
-    chosen = logits.log_softmax(-1).gather(1, torch.tensor(answer)[:, None])
-    return float(chosen.sum())
+    known = model(input_ids=torch.tensor([prompt[:-1]]), use_cache=True).past_key_values
+    same = next(n for n, (a, b) in enumerate(zip(better, worse, strict=False)) if a != b)
+    first = _tokens(model, known, prompt[-1:], better)
+    known.crop(same - len(better))
+    rest = _tokens(model, known, (prompt + worse[:same])[-1:], worse[same:])
+    return sum(first), sum(first[:same]) + sum(rest)
+
+
+def _tokens(model: Any, known: Any, before: list[int], answer: list[int]) -> list[float]:
+    """Return the log-likelihood of each token of an answer, and add the answer to what is known.
+
+    Args:
+        model: The model.
+        known: The cache of everything but the last token before the answer.
+        before: That token.
+        answer: The answer's tokens.
+    """
+    import torch
+
+    ids = torch.tensor([before + answer[:-1]])
+    logits = model(input_ids=ids, past_key_values=known).logits[0]
+    return logits.log_softmax(-1).gather(1, torch.tensor(answer)[:, None])[:, 0].tolist()

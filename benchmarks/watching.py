@@ -1,7 +1,7 @@
 """What does watching a training cost, and is the time left that it shows right?
 
-    python benchmarks/watching.py overhead [--pairs 3] [--steps 30] [--tiny]
-    python benchmarks/watching.py train FOLDER [--rows 190]
+    python benchmarks/watching.py overhead [--pairs 3] [--steps 30] [--tiny] [--set threads=1]
+    python benchmarks/watching.py train FOLDER [--rows 190] [--set threads=1]
     python benchmarks/watching.py left FOLDER...
 
 `overhead` trains in turns, each time in a fresh process: with the watcher (a point each step, the
@@ -9,6 +9,8 @@ store on disk), and with one that records nothing. Both get the same rows in the
 steps are compared one by one. Because a shared box is noisier than 1 %, the time within the
 watcher's callbacks and the recorder is taken directly too. `--tiny` takes a random two-layer model,
 whose steps are as short as steps can be.
+
+Where others compute too, `--set threads=1` keeps two threads from waiting for each other.
 
 `train` makes three trainings of mixed row lengths with validations and checkpoints. `left` takes
 all ended runs of any workspaces: the series `seconds_left` at a tenth of the steps, against the
@@ -38,9 +40,9 @@ from engine.score.statistics import paired_difference
 
 WARM = 2  # steps at the start that are left out
 RUNS: tuple[dict[str, float], ...] = (
-    {"seed": 1},
-    {"seed": 2, "validate_every": 0.1, "checkpoint_every": 0.1},
-    {"seed": 3, "micro_batch": 4},
+    {"seed": 1, "micro_batch": 4},
+    {"seed": 2, "micro_batch": 2, "validate_every": 0.1, "checkpoint_every": 0.1},
+    {"seed": 3, "micro_batch": 2},
 )
 _LEFT = """
 SELECT r.id, r.steps, p.step, p.value, p.at,
@@ -65,6 +67,8 @@ def main() -> int:
     train = parts.add_parser("train")
     train.add_argument("folder", type=Path)
     train.add_argument("--rows", type=int, default=190)
+    for part in (overhead, train):
+        part.add_argument("--set", action="append", default=[], help="as `tunesmith train` has it")
     parts.add_parser("left").add_argument("folders", type=Path, nargs="+")
     options = arguments.parse_args()
     if options.part == "overhead":
@@ -73,7 +77,8 @@ def main() -> int:
     elif options.part == "train":
         _project(options.folder, options.rows)
         for settings in RUNS:
-            chosen = [f"--set={name}={value}" for name, value in settings.items()]
+            given = [f"{name}={value}" for name, value in settings.items()] + options.set
+            chosen = [f"--set={setting}" for setting in given]
             _command(options.folder, "train", "--only", "--watch", "--set=epochs=1", *chosen)
     else:
         for folder in options.folders:
@@ -88,7 +93,7 @@ def _overhead(folder: Path, options: argparse.Namespace) -> None:
     spent: dict[str, float] = {}
     for pair in range(options.pairs):
         kinds = ("bare", "watched") if pair % 2 else ("watched", "bare")
-        found = {kind: _worker(folder, kind, options.steps) for kind in kinds}
+        found = {kind: _worker(folder, kind, options) for kind in kinds}
         steps = {kind: _steps(found[kind]["begun"]) for kind in kinds}
         mean = {kind: statistics.fmean(steps[kind]) for kind in kinds}
         median = statistics.median(
@@ -107,7 +112,7 @@ def _overhead(folder: Path, options: argparse.Namespace) -> None:
     cost = [math.expm1(value) for value in paired_difference(*logs)]
     print(f"overhead: {cost[0]:+.2%} ({cost[1]:+.2%} to {cost[2]:+.2%}), {len(bare)} paired steps")
     step, number = statistics.fmean(watched), options.steps * options.pairs
-    every = sum(spent.get(name, 0.0) for name in ("on_log", "on_step_end"))
+    every = sum(spent.get(name, 0.0) for name in ("on_step_begin", "on_step_end", "on_log"))
     print(
         f"within the callbacks of a step: {every / number * 1000:.3f} ms of {step * 1000:.1f} ms, "
         f"{every / number / step:.2%} of the step"
@@ -121,10 +126,11 @@ def _steps(begun: list[float]) -> list[float]:
     return [after - before for before, after in pairwise(begun)][WARM:]
 
 
-def _worker(folder: Path, kind: str, steps: int) -> dict[str, Any]:
+def _worker(folder: Path, kind: str, options: argparse.Namespace) -> dict[str, Any]:
+    steps = options.steps
     settings = {"max_steps": steps, "micro_batch": 2, "accumulation": 1, "log_every": 1}
     settings |= {"validate_every": steps, "checkpoint_every": steps}
-    chosen = [f"{name}={value}" for name, value in settings.items()]
+    chosen = [*(f"{name}={value}" for name, value in settings.items()), *options.set]
     worker = Path(__file__).with_name("watching_worker.py")
     done = _run(folder, sys.executable, str(worker), str(folder), kind, *chosen)
     found: dict[str, Any] = json.loads(done.splitlines()[-1])

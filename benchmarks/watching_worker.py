@@ -23,7 +23,7 @@ from engine.base.work import Work, register
 from engine.plan import plan as plans
 from engine.run import metrics
 
-KEPT = ("on_train_begin", "on_train_end", "on_save")  # a run cannot end without
+KEPT = ("on_train_begin", "on_train_end", "on_save")  # without them no run can end
 SPENT: dict[str, float] = defaultdict(float)
 BEGUN: list[float] = []
 
@@ -66,10 +66,11 @@ def _work(store: Store, folder: Path, settings: dict[str, Any]) -> Work:
 
 def _exchanged(known: type[Any], *, bare: bool) -> type[Any]:
     """Return a watcher that takes the time of its callbacks, or whose callbacks do nothing."""
+    begin = _nothing if bare else _timed(known.on_step_begin, "on_step_begin")
 
     def on_step_begin(self: Any, *given: Any, **named: Any) -> Any:
         BEGUN.append(time.perf_counter())
-        return None if bare else known.on_step_begin(self, *given, **named)
+        return begin(self, *given, **named)
 
     members: dict[str, Any] = {"on_step_begin": on_step_begin}
     for name in vars(known):
