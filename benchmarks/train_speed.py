@@ -39,6 +39,7 @@ base_model: smollm2-135m-instruct
 objective:
   task: extraction
   instruction: Read the address out of the message. Answer with JSON only.
+  prompt: Read the address out of the message. Answer with JSON only.
 data:
   sources: [rows.jsonl]
 """

@@ -191,10 +191,10 @@ def _give_way(work: Work, environment: Mapping[str, str]) -> None:
 def _again(store: Store, job_id: int, environment: Mapping[str, str]) -> int:
     """Go on with the job in a fresh process; of several, the one that started them becomes it."""
     store.update("jobs", job_id, {"state": "waiting", "started": None})
-    if ranks.launched():
-        return 0
-    store.close()
-    _become_fresh(environment)
+    if not ranks.launched():
+        store.close()
+        _become_fresh(environment)
+    return 0
 
 
 def _become_fresh(environment: Mapping[str, str]) -> NoReturn:

@@ -37,12 +37,6 @@ _EXTRA = {
     "rewards/accuracies": "reward_accuracy",
 }
 
-_VALIDATED = {
-    "eval_rewards/margins": "validation_reward_margin",
-    "eval_rewards/accuracies": "validation_reward_accuracy",
-}
-
-
 class Watcher(TrainerCallback):  # type: ignore[misc]
     """Follows a training from the inside.
 
@@ -161,9 +155,13 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
             )
 
     def on_evaluate(self, _args: Any, state: Any, control: Any, metrics: Any, **given: Any) -> Any:
-        """Take the validation loss, and have a few rows answered."""
+        """Take the validation loss, how held-out pairs fare, and the answers to a few rows."""
         step, loss = state.global_step, metrics["eval_loss"]
-        values = {name: metrics[key] for key, name in _VALIDATED.items() if key in metrics}
+        values = {
+            f"validation_{name}": metrics[f"eval_{key}"]
+            for key, name in _EXTRA.items()
+            if f"eval_{key}" in metrics
+        }
         self._recorder.add(step, {"validation_loss": loss, **values})
         self._recorder.flush()
         self._work.log(f"step {step}: validation loss {loss:.4f}")

@@ -54,6 +54,8 @@ def test_a_recipe_runs_from_plan_to_result(bench, datasets, name):
     if recipe.load(name).form == "preference":
         margins = metrics.tail(bench.store, run_id, "reward_margin", 0)
         assert [point.step for point in margins] == list(range(1, STEPS + 1))
+        held_out = metrics.tail(bench.store, run_id, "validation_reward_accuracy", 0)
+        assert [point.step for point in held_out] == [3, 6]
 
 
 @pytest.mark.slow

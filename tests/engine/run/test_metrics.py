@@ -8,48 +8,6 @@ from engine.run import metrics
 from engine.run.metrics import Bucket, Point, Recorder
 
 
-@pytest.fixture
-def run_id(workspace):
-    """A run's row and those it comes from."""
-    project = workspace.insert(
-        "projects", {"name": "p", "path": "/p", "task": "free", "base_model": "m", "created": 0}
-    )
-    counts = dict.fromkeys(
-        ("rows_read", "rows_kept", "train", "validation", "test", "golden", "created"), 0
-    )
-    lengths = {"tokens_train": 0, "tokens_longest": 0}
-    workspace.insert(
-        "datasets", {"id": "d", "project_id": project, "path": "d", **counts, **lengths}
-    )
-    predicted = ("peak_bytes", "seconds", "joules", "disk_bytes")
-    plan = workspace.insert(
-        "plans",
-        {
-            "project_id": project,
-            "dataset_id": "d",
-            "recipe": "r",
-            "method": "m",
-            "model": "m",
-            "device": "cpu",
-            **{f"predicted_{name}": 0 for name in predicted},
-            "created": 0,
-        },
-    )
-    return workspace.insert(
-        "runs",
-        {
-            "name": "r",
-            "project_id": project,
-            "dataset_id": "d",
-            "plan_id": plan,
-            "model": "m",
-            "method": "m",
-            "path": "runs/1",
-            "created": 0,
-        },
-    )
-
-
 def record(store, run_id, values, name="loss", first=1):
     recorder = Recorder(store, run_id)
     for step, value in enumerate(values, start=first):
