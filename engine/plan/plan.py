@@ -193,7 +193,7 @@ def resolve(
         UsageError: An override has an unknown name or a wrong value, or does not apply.
     """
     model = models.find(project.base_model)
-    device = device or processes.share(choose(box), processes.asked(project, overrides))
+    device = processes.share(device or choose(box), processes.asked(project, overrides))
     chosen = recipe.load(project.recipe)
     values = settle(chosen, project, dataset, model.dimensions, device, overrides, correction)
     settings = {name: value.value for name, value in values.items()}

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
 
 from engine.base.hardware import machine
 from engine.plan import device as devices
@@ -13,19 +12,10 @@ from engine.plan.plan import Plan
 from engine.run import batches, pieces, utilisation
 from engine.run.examples import Examples
 from engine.run.forecast import Forecast
+from engine.run.gauges import Gauges
 from engine.run.samples import Question
 
 _MOST_STEPS = 100_000  # of a longer run all steps count alike
-
-
-class Board(Protocol):
-    """What a GPU shows of itself while it works."""
-
-    def read(self) -> dict[str, float]:
-        """Return the present values by the names of their curves."""
-
-    def joules(self) -> float | None:
-        """Return the energy since the beginning; None where the board does not tell."""
 
 
 @dataclass
@@ -37,7 +27,7 @@ class Views:
         questions: The validation rows that are answered at every validation.
         flops: Operations that a token takes; 0 where the model is not known well enough.
         peak_flops: The device's peak in operations a second; 0 where it is not known.
-        board: The GPU, or None.
+        gauges: Read the board; on a CPU they show nothing.
         keep: Checkpoints to keep.
         keep_best: Whether the best checkpoint is kept too, and is the result.
         patience: Validations without a lower loss after which the run ends; 0 for never.
@@ -47,7 +37,7 @@ class Views:
     questions: Sequence[Question] = ()
     flops: float = 0.0
     peak_flops: float = 0.0
-    board: Board | None = None
+    gauges: Gauges = field(default_factory=lambda: Gauges("cpu"))
     keep: int = 1
     keep_best: bool = False
     patience: int = 0
@@ -103,6 +93,7 @@ def of_run(
         forecast=forecast(plan, training, validation),
         questions=questions,
         flops=flops if dimensions.exact else 0.0,
+        gauges=Gauges(held),
         peak_flops=devices.choose(machine.read()).flops if gpu else 0.0,
         keep=int(setting.get("keep_checkpoints", 1)),
         keep_best=bool(setting.get("keep_best", False)),

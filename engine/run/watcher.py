@@ -21,6 +21,7 @@ from engine.run import checkpoints, memory, metrics, samples, utilisation
 from engine.run.alarms import Alarms
 from engine.run.best import Best
 from engine.run.checkpoints import DiskFull, Totals
+from engine.run.heat import Heat
 from engine.run.metrics import Recorder
 from engine.run.views import Views
 
@@ -36,6 +37,7 @@ _EXTRA = {
     "rewards/margins": "reward_margin",
     "rewards/accuracies": "reward_accuracy",
 }
+
 
 class Watcher(TrainerCallback):  # type: ignore[misc]
     """Follows a training from the inside.
@@ -97,10 +99,17 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
             ]
             for name in ("loss", "validation_loss")
         }
+        warned = self._work.store.rows(
+            "SELECT text FROM job_log WHERE job_id = ? AND level = 'warning'",
+            (self._work.job_id,),
+        )
+        self._heat = Heat(self._views.gauges.slowdown_at, (row["text"] for row in warned))
         self._alarms = Alarms(state.max_steps)
         self._alarms.seen(before["loss"], before["validation_loss"])
         self.best = Best(before["validation_loss"])
-        self._work.store.update("runs", self._run_id, {"steps": state.max_steps})
+        store = self._work.store
+        self._joules = store.scalar("SELECT joules FROM runs WHERE id = ?", (self._run_id,)) or 0.0
+        store.update("runs", self._run_id, {"steps": state.max_steps})
 
     def on_step_begin(self, _args: Any, _state: Any, _control: Any, **_: Any) -> None:
         """Note when a step begins."""
@@ -137,8 +146,11 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
             "memory_bytes": memory.used(self._work.device),
             "seconds_left": left.seconds,
             "seconds_left_error": left.error,
-            **(self._views.board.read() if self._views.board else {}),
         }
+        if board := self._views.gauges.read():
+            values |= board
+            warm, why = board.get("gpu_temperature"), self._views.gauges.reasons
+            self._say(self._heat.seen(warm, why))
         if share := utilisation.utilisation(speed, self._views.flops, self._views.peak_flops):
             values["mfu"] = share
         values |= {name: logs[key] for key, name in _EXTRA.items() if key in logs}
@@ -242,9 +254,15 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
                 "tokens": totals.tokens,
                 "seconds": totals.seconds,
                 "peak_bytes": totals.peak_bytes,
+                "joules": self._energy(),
             },
         )
         self._work.progress(step, steps, "training")
+
+    def _energy(self) -> float | None:
+        """Joules of the run so far, over all its resumes; None where the board does not tell."""
+        used = self._views.gauges.joules()
+        return None if used is None else self._joules + used
 
 
 def _check(logs: Any, step: int) -> None:

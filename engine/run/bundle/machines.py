@@ -13,7 +13,7 @@ from engine.base.store import Store
 from engine.plan import device, plan
 from engine.plan.device import ANY_GPU, Device
 from engine.plan.plan import Plan
-from engine.plan.setting import SETTINGS, Scalar
+from engine.plan.setting import Scalar
 
 Launcher = Literal["slurm", "skypilot", "ray"]
 LAUNCHERS: tuple[Launcher, ...] = ("slurm", "skypilot", "ray")
@@ -74,10 +74,6 @@ def propose(
     Raises:
         UsageError: A wrong override, or no GPU was named.
     """
-    given = {**overrides, **_processes_where_known(machines)}
+    several = {"processes": machines.processes} if machines.processes > 1 else {}
+    given = {**overrides, **several}
     return plan.propose(store, project, dataset_id, given, device=machines.device())
-
-
-def _processes_where_known(machines: Machines) -> dict[str, Scalar]:
-    """Return the setting that tells a plan of its processes, where the plan stage has it."""
-    return {"processes": machines.processes} if "processes" in SETTINGS else {}
