@@ -29,7 +29,7 @@ _EXIT_CODES = {"done": 0, "stopped": 130}
 
 def processes(work: Work) -> int:
     """Return over how many processes a job trains; 1 for every other kind of job."""
-    if work.kind != "train":
+    if work.kind != "train" or "run_id" not in work.args:
         return 1
     run = launch.get(work.store, int(work.args["run_id"]))
     return plans.load(work.store, run["plan_id"]).processes
