@@ -70,7 +70,10 @@ def test_the_whole_way_from_the_command_to_the_page(tmp_path):
     assert not list(tmp_path.glob("gpu-check-*"))  # nothing is left on the disk
 
 
-@pytest.mark.parametrize("name", ["dpo-lora 3B", "sft-full 0.5B", "TRL alone 0.5B"])
+@pytest.mark.parametrize(
+    "name",
+    ["sft-full 0.5B", "TRL alone 0.5B", pytest.param("dpo-lora 3B", marks=pytest.mark.slow)],
+)
 def test_a_training_is_measured(rehearse, name):
     result = rehearse(name)
     assert result["batch"] == 2
@@ -81,7 +84,9 @@ def test_a_training_is_measured(rehearse, name):
     assert result["checkpointing"] == name.startswith("TRL")  # TRL's default
 
 
-def test_a_resumed_training_has_the_bytes_of_an_undisturbed_one(rehearse):
+def test_a_resumed_training_has_the_bytes_of_an_undisturbed_one(rehearse, monkeypatch):
+    monkeypatch.setattr(measure, "_RESUME_STEPS", 4)
+    monkeypatch.setattr(measure, "_RESUME_AT", 2)
     result = rehearse("resume 0.5B")
     for other in ("resumed", "again"):
         assert result[other]["same_bytes"]
