@@ -112,6 +112,18 @@ def test_less_important_lines_give_way_where_the_panel_is_low(records, preferred
     assert all(word in low for word in ("loss", "validation", "memory", "GPU busy", "pairs right"))
 
 
+async def test_what_matters_most_stays_above_the_edge_when_a_banner_takes_room(
+    workspace, records, preferred, shows
+):
+    records.store.update("runs", preferred, {"joules": 1.0})
+    change(records, preferred, 0, "8", "4")
+    records.store.execute("UPDATE jobs SET state = 'failed', error = 'Lost.', fix = 'Resume.'")
+    app = TunesmithApp(workspace.workspace, f"run:{preferred}")
+    async with app.run_test(size=(80, 24)) as pilot:
+        for said in ("Lost.", "GPU busy", "pairs right"):
+            await shows(pilot, said)
+
+
 async def test_the_best_checkpoint_is_a_star_on_the_curve(workspace, records, seen, shows):
     records.store.update("runs", seen, {"best_step": 240})
     app = TunesmithApp(workspace.workspace, f"run:{seen}")

@@ -87,10 +87,9 @@ class RunScreen(Screen[None]):
         self.query_one("#header", Lines).show(header(run, width))
         self.query_one("#about", Lines).show(about(run, width))
         self.query_one("#progress", Lines).show(progress(run, width))
-        panel = self.query_one("#now", Lines)
-        panel.show(*now(run, *panel.size))
         self._show_if("#changed", changed(run, width))
         self._show_if("#banner", banner(run))
+        self.call_after_refresh(self._show_now)  # the lines above may take some of its room
         for chart in self.query(LineChart):
             loss = chart.id == "loss"
             chart.show(
@@ -210,6 +209,11 @@ class RunScreen(Screen[None]):
             jobs.restart(self.app.store, job["id"])
         except TunesmithError as error:
             self.app.call_from_thread(self.app.complain, error)
+
+    def _show_now(self) -> None:
+        if self._run is not None:
+            panel = self.query_one("#now", Lines)
+            panel.show(*now(self._run, *panel.size))
 
     def _show_if(self, place: str, lines: list[Line]) -> None:
         """Show lines, or take no room where there is nothing to say."""
