@@ -26,7 +26,7 @@ def test_a_run_is_shown_with_the_keys_that_others_rely_on(workspace, run, add_fi
     )
     shown = history.show(workspace, "desk-1")
     assert shown["measured"] == {
-        "peak_bytes": 1_900_000_000, "seconds": 50.0, "tokens_per_second": 400.0,
+        "peak_bytes": 1_900_000_000, "seconds": 50.0, "tokens_per_second": 400.0, "joules": None,
     }  # fmt: skip
     assert shown["plan"]["values"]["lora_rank"]["why"] == "few rows"
     assert shown["verdict"]["result"] == "better"
