@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,12 @@ from engine.run import launch
 from engine.run.bundle import untrusted
 from engine.run.bundle.reading import Reading
 
-_MEASURED = ("step", "steps", "peak_bytes", "seconds", "tokens", "adapter_sha256", "ended")
+_MEASURED = (
+    *("step", "steps", "peak_bytes", "seconds", "tokens", "adapter_sha256", "ended"),
+    *("best_step", "joules"),
+)
+_ANSWERS = ("step", "row_id", "asked", "expected", "answer", "at")
+_CHANGES = ("step", "key", "before", "after", "why", "at")
 _OUTCOME = ("done", "total", "error", "error_where", "fix", "exit_code", "started", "ended")
 
 
@@ -51,6 +57,8 @@ class Arrival:
                     self._log(),
                     self._curves(),
                     self._predictions(),
+                    self._seen("samples", _ANSWERS),
+                    self._seen("run_changes", _CHANGES),
                     checkpoints is not None and self._checkpoints(checkpoints),
                 ]
             )
@@ -125,6 +133,22 @@ class Arrival:
             self._store.execute("DELETE FROM points WHERE series_id = ?", (here,))
             self._store.write_all("points", ({**point, "series_id": here} for point in points))
         return changed
+
+    def _seen(self, table: str, columns: Sequence[str]) -> bool:
+        """Answers and changed settings: what is there, and nothing more; the columns order them."""
+        named = ", ".join(columns)
+        far = self._reading.rows(table, f"run_id = ? ORDER BY {named}", (self._far["id"],))
+        wanted = [{name: row[name] for name in columns} for row in far]
+        present = self._store.rows(
+            f"SELECT {named} FROM {table} WHERE run_id = ? ORDER BY {named}",  # noqa: S608 - ours
+            (self._run_id,),
+        )
+        if [dict(row) for row in present] == wanted:
+            return False
+        self._store.execute(f"DELETE FROM {table} WHERE run_id = ?", (self._run_id,))  # noqa: S608
+        rows = ({"run_id": self._run_id, **row} for row in wanted)
+        self._store.write_all(table, rows, replace=False)
+        return True
 
     def _predictions(self) -> bool:
         changed = 0
