@@ -11,7 +11,7 @@ import pytest
 
 from engine.base import jobs
 from engine.plan import plan as plans
-from engine.run import checkpoints, metrics, relief
+from engine.run import checkpoints, launch, metrics, relief
 from engine.run.best import Best
 from engine.run.forecast import Forecast
 
@@ -148,3 +148,39 @@ def test_a_full_disk_is_waited_for_and_the_run_goes_on(bench, monkeypatch):
     bench.store.update("jobs", job_id, {"request": "stop"})
     with pytest.raises(DiskFull):
         watcher.wait_for_room(full)
+
+
+def test_memory_that_ends_makes_the_pieces_smaller_and_the_run_goes_on(bench, monkeypatch):
+    """The lack of memory is raised by hand; benchmarks/faults.py takes memory away for real."""
+    from engine.base.work import Afresh, Work
+    from engine.run import train, trainer
+
+    plan = plans.save(
+        bench.store,
+        bench.project_id,
+        plans.propose(
+            bench.store, bench.project, bench.dataset_id, {"micro_batch": 8, "max_steps": 2}
+        ),
+    )
+    monkeypatch.setattr(jobs, "start", lambda *_: None)
+    run_id, job_id = launch.submit(bench.store, bench.folder, bench.project_id, bench.project, plan)
+    build, seen = trainer.build, []
+
+    def scarce(made, *others):
+        seen.append(made["micro_tokens"])
+        if len(seen) == 1:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return build(made, *others)
+
+    monkeypatch.setattr(trainer, "build", scarce)
+    with pytest.raises(Afresh):
+        train.train(Work(bench.store, job_id))
+    train.train(Work(bench.store, job_id))
+    assert seen[1] < seen[0]
+    (change,) = bench.store.rows("SELECT * FROM run_changes WHERE run_id = ?", (run_id,))
+    assert (change["key"], int(change["after"])) == ("micro_tokens", seen[1])
+    assert bench.store.scalar("SELECT step FROM runs WHERE id = ?", (run_id,)) == 2
+    warned = bench.store.scalar(
+        "SELECT text FROM job_log WHERE job_id = ? AND level = 'warning'", (job_id,)
+    )
+    assert "--set micro_tokens=" in warned
