@@ -14,6 +14,9 @@ The rest, which the training never saw, is scored by code of its own in float32:
 - preference accuracy: in how many pairs the better answer is the likelier one, by its sum and by
   its mean over tokens. This asks nothing of the base, so it has a figure before the training too.
 
+The untuned base prefers the better answer in 81 of 120 pairs with another intent, in 10 of 21 with
+the urgency flipped, and in all of 7 with a digit changed: it copies the number.
+
 A folder is used again where it is given: its data and the base's scores are not made twice. To look
 for better settings, use `--split validation`; the test pairs are for the last word.
 """
