@@ -45,11 +45,6 @@ WORDS = (
 )
 # no two trainings agree on these
 CLOCKED = {"tokens_per_second", "memory_bytes", "seconds_left", "seconds_left_error"}
-    "tokens_per_second",
-    "memory_bytes",
-    "seconds_left",
-    "seconds_left_error",
-}  # no two trainings agree on these
 NARROW = "narrow"
 SHORT = {
     "max_steps": 40,
