@@ -73,7 +73,8 @@ class Forecast:
         guess = _FORWARD * speed * self._validation_work
         validating = _each(self._validated, guess) * _after(self._validations, step)
         saving = _each(self._saved, 0.0) * _after(self._saves, step)
-        error = training * _error(known, speed) + self._blind(step, guess)
+        ahead = len(self._work) - step
+        error = training * _error(known, speed, ahead) + self._blind(step, guess)
         return Left(training + validating + saving, error)
 
     def _blind(self, step: int, guess: float) -> float:
@@ -89,12 +90,15 @@ def _after(steps: Sequence[int], step: int) -> int:
     return sum(1 for each in steps if each > step)
 
 
-def _error(known: Sequence[tuple[float, float]], speed: float) -> float:
-    """Half the interval of the speed as a share: the standard error of a ratio of sums."""
+def _error(known: Sequence[tuple[float, float]], speed: float, ahead: int) -> float:
+    """Half the interval of the time of the steps ahead, as a share of it.
+
+    The standard error of a ratio of sums, and that of the sum of as many steps still to come.
+    """
     count = len(known)
-    if count < 2:
+    if count < 2 or ahead < 1:
         return 1.0
     residuals = sum((seconds - speed * work) ** 2 for work, seconds in known) / (count - 1)
     mean = statistics.fmean(seconds for _, seconds in known)
-    share = math.sqrt(residuals / count) / mean if mean else 1.0
+    share = math.sqrt(residuals * (1 / count + 1 / ahead)) / mean if mean else 1.0
     return max(_LEAST, _LIKELY * share)

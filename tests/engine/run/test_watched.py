@@ -15,6 +15,9 @@ from engine.run import checkpoints, launch, metrics, relief
 from engine.run.best import Best
 from engine.run.forecast import Forecast
 
+# of a job that this very process works on: what is open at the end of the tests gets killed
+ENDED = {"state": "stopped", "pid": None}
+
 
 def test_the_time_left_is_the_work_left_times_the_speed_so_far():
     work = [100.0, 300.0, 100.0, 500.0, 200.0, 400.0]
@@ -63,14 +66,9 @@ def test_the_best_checkpoint_outlives_newer_ones(workspace, tmp_path):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("settings", "changes"),
-    [
-        ({"micro_batch": 8, "micro_tokens": 1024}, ["micro_tokens", "micro_tokens", "gradient_checkpointing"]),
-        ({"micro_batch": 8, "micro_tokens": 0}, ["micro_tokens", "micro_tokens", "micro_tokens", "gradient_checkpointing"]),
-    ],
-)  # fmt: skip
-def test_relief_goes_from_smaller_pieces_to_recomputed_layers_and_ends(bench, settings, changes):
+@pytest.mark.parametrize("budget", [1024, 0])
+def test_relief_goes_from_smaller_pieces_to_recomputed_layers_and_ends(bench, budget):
+    settings = {"micro_batch": 8, "micro_tokens": budget}
     plan = plans.propose(bench.store, bench.project, bench.dataset_id, settings)
     longest, seen = plan["longest"], []
     while change := relief.lighter(plan):
@@ -80,7 +78,7 @@ def test_relief_goes_from_smaller_pieces_to_recomputed_layers_and_ends(bench, se
     assert seen[-1] == "gradient_checkpointing"
     assert set(seen[:-1]) == {"micro_tokens"}
     assert plan["micro_tokens"] == longest
-    assert len(seen) <= len(changes)
+    assert len(seen) == 4  # a half, a quarter, one row, recomputed
 
 
 def started(bench, **settings):
@@ -148,6 +146,7 @@ def test_a_full_disk_is_waited_for_and_the_run_goes_on(bench, monkeypatch):
     bench.store.update("jobs", job_id, {"request": "stop"})
     with pytest.raises(DiskFull):
         watcher.wait_for_room(full)
+    bench.store.update("jobs", job_id, ENDED)
 
 
 def test_memory_that_ends_makes_the_pieces_smaller_and_the_run_goes_on(bench, monkeypatch):
@@ -176,6 +175,7 @@ def test_memory_that_ends_makes_the_pieces_smaller_and_the_run_goes_on(bench, mo
     with pytest.raises(Afresh):
         train.train(Work(bench.store, job_id))
     train.train(Work(bench.store, job_id))
+    bench.store.update("jobs", job_id, ENDED)
     assert seen[1] < seen[0]
     (change,) = bench.store.rows("SELECT * FROM run_changes WHERE run_id = ?", (run_id,))
     assert (change["key"], int(change["after"])) == ("micro_tokens", seen[1])
