@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import psutil
+import pytest
 
 from engine.base import jobs
 
@@ -14,6 +15,7 @@ def closed_hours():
     return f"{hour:02d}:00-{hour:02d}:59"
 
 
+@pytest.mark.slow
 def test_hours_and_a_pause_change_nothing_but_the_time(bench):
     quiet, job = bench.start()
     assert bench.wait(job)["state"] == "done"

@@ -23,13 +23,17 @@ def tiny(tmp_path_factory, model_dir):
 
 def watched(recipe, tiny, store, run_id, project):
     """Train three steps with a watcher on them; return the validation's metrics as TRL has them."""
+    from engine.run.forecast import Forecast
+    from engine.run.views import Views
     from engine.run.watcher import Watcher
 
     job = {"kind": "train", "args": json.dumps({"project": str(project)}), "created": time.time()}
     work = Work(store, store.insert("jobs", job))
     folder = store.workspace / "checkpoints"
     made = small.training(recipe, folder, tiny)
-    made.trainer.add_callback(Watcher(work, run_id, folder, Recorder(store, run_id), Totals(), 1))
+    made.trainer.add_callback(
+        Watcher(work, run_id, folder, Recorder(store, run_id), Totals(), Views(Forecast(())))
+    )
     made.trainer.train()
     return next(logs for logs in made.seen.logs if "eval_loss" in logs)
 

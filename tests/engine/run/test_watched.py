@@ -93,7 +93,7 @@ def finished(bench, job_id):
 
 def test_a_run_shows_answers_and_the_time_left_and_takes_the_best_checkpoint(bench):
     # so high a rate that the loss rises again
-    run_id, job_id = started(bench, learning_rate=0.05, warmup=0.0, validate_every=2, max_steps=8)
+    run_id, job_id = started(bench, learning_rate=0.05, warmup=0.0, validate_every=3, max_steps=6)
     finished(bench, job_id)
     run = bench.store.row("SELECT * FROM runs WHERE id = ?", (run_id,))
     validated = metrics.tail(bench.store, run_id, "validation_loss", 0)
