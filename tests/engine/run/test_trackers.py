@@ -244,6 +244,7 @@ def test_what_a_fault_says_holds_no_key(monkeypatch):
     assert "more" not in told
 
 
+@pytest.mark.slow
 def test_a_killed_and_resumed_training_has_every_point_once(bench, model_dir, tmp_path):
     """All trackers that are installed follow one training, which is killed after a checkpoint."""
     needed("tensorboard")

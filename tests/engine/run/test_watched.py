@@ -107,6 +107,7 @@ def test_a_run_shows_answers_and_the_time_left_and_takes_the_best_checkpoint(ben
     assert metrics.tail(bench.store, run_id, "seconds_left_error", 0)
 
 
+@pytest.mark.slow
 def test_a_run_whose_validation_loss_does_not_fall_ends_early(bench):
     run_id, job_id = started(
         bench, learning_rate=0.05, warmup=0.0, validate_every=1, max_steps=30, early_stopping=2, samples=0
