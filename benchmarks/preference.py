@@ -27,7 +27,6 @@ import argparse
 import json
 import math
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -35,6 +34,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import command_line
 import preference_pairs
 import preference_scores
 from preference_scores import Said
@@ -107,7 +107,7 @@ def _make(folder: Path, kinds: tuple[str, ...], number: int) -> None:
     pairs = preference_pairs.make(rows, kinds, number)
     (folder / "project.yaml").write_text(PROJECT, encoding="utf-8")
     preference_pairs.write(folder / "pairs.jsonl", pairs)
-    _command(folder, "data", "build")
+    command_line.call(folder, "data", "build")
 
 
 def _base(folder: Path, rows: Sequence[Row]) -> list[Said]:
@@ -120,7 +120,7 @@ def _base(folder: Path, rows: Sequence[Row]) -> list[Said]:
 def _train(folder: Path, store: Store, settings: list[str]) -> int:
     began = time.monotonic()
     chosen = [word for setting in settings for word in ("--set", setting)]
-    _command(folder, "train", "--recipe", "dpo-lora", "--only", "--watch", *chosen)
+    command_line.call(folder, "train", "--recipe", "dpo-lora", "--only", "--watch", *chosen)
     run_id = int(store.scalar("SELECT max(id) FROM runs"))
     run = launch.get(store, run_id)
     plan = plans.load(store, run["plan_id"])
@@ -161,19 +161,6 @@ def _rewards(before: Sequence[Said], after: Sequence[Said], beta: float) -> None
 def _share(values: Sequence[bool]) -> str:
     found = wilson(sum(values), len(values))
     return f"{found.value:.1%} ({found.low:.1%} to {found.high:.1%}, n={len(values)})"
-
-
-def _command(folder: Path, *words: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "tui.cli", "--workspace", str(folder), *words],
-        cwd=folder,
-        env={**os.environ, "HF_HUB_OFFLINE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        sys.exit(done.stdout[-2000:] + done.stderr[-2000:])
 
 
 if __name__ == "__main__":

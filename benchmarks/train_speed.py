@@ -20,13 +20,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+import command_line
 import speed_rivals
 import speed_rows
 
@@ -94,8 +94,8 @@ def _compare(kind: str, folder: Path, options: argparse.Namespace) -> None:
 def tunesmith(folder: Path, settings: list[str]) -> dict[str, Any]:
     """Train through the command line; return what the store recorded."""
     chosen = [word for setting in ("epochs=1", *settings) for word in ("--set", setting)]
-    _command(folder, "data", "build")
-    _command(folder, "train", "--only", "--watch", *chosen)
+    command_line.call(folder, "data", "build")
+    command_line.call(folder, "train", "--only", "--watch", *chosen)
     store = Store(folder)
     run = store.row("SELECT * FROM runs ORDER BY id DESC")
     assert run is not None
@@ -140,19 +140,6 @@ def _loss(task: speed_rivals.Task, adapter: Path) -> float:
     if done.returncode:
         sys.exit(done.stderr[-3000:])
     return float(done.stdout.split()[-1])
-
-
-def _command(folder: Path, *words: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "tui.cli", "--workspace", str(folder), *words],
-        cwd=folder,
-        env={**os.environ, "HF_HUB_OFFLINE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        sys.exit(done.stdout[-2000:] + done.stderr[-2000:])
 
 
 if __name__ == "__main__":

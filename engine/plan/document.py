@@ -265,7 +265,7 @@ def _predictions(store: Store, plan: Plan) -> str:
 
 
 def _estimate(plan: Plan) -> memory.Estimate:
-    settings = {key: value.value for key, value in plan.values.items()}
+    settings = plan.settings
     return memory.estimate(
         models.find(plan.model).dimensions, _kind(plan), Setup.of(settings, *split(plan.method))
     )

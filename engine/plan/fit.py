@@ -178,10 +178,10 @@ def _splits(
     settings: Mapping[str, Scalar], fixed: frozenset[str], demand: Demand
 ) -> Iterator[dict[str, Scalar]]:
     """The same effective batch in ever smaller parts: fewer tokens at a time, else fewer rows."""
-    budget, micro = int(settings.get("micro_tokens", 0)), int(settings["micro_batch"])
-    setup = Setup.of(settings, demand.trainer, demand.tuning)
-    if budget and "micro_tokens" not in fixed:
-        budget = min(budget, micro * setup.length)
+    micro, setup = int(settings["micro_batch"]), Setup.of(settings, demand.trainer, demand.tuning)
+    if "micro_tokens" in settings and "micro_tokens" not in fixed:
+        whole = micro * setup.length
+        budget = min(setup.budget or whole, whole)
         while budget > setup.length:
             budget = max(budget // 2, setup.length)
             yield {"micro_tokens": budget}

@@ -79,6 +79,16 @@ class Plan:
         return cast("Tuning", split(self.method)[1])
 
     @property
+    def settings(self) -> dict[str, Scalar]:
+        """Every value by name, without its reason."""
+        return {name: value.value for name, value in self.values.items()}
+
+    @property
+    def setup(self) -> Setup:
+        """What of the plan decides its memory and speed."""
+        return Setup.of(self.settings, self.trainer, self.tuning)
+
+    @property
     def quantised(self) -> bool:
         """Whether an adapter is trained on a base held in 4 bits."""
         return self.tuning == "lora" and self["quantization"] == "nf4"
@@ -205,19 +215,14 @@ def resolve(
         values["memory_factor"] = Value(correction.factor, correction.why)
     values["watts"] = Value(device.watts, f"Assumed: {device.assumption}.")
     seconds = _seconds(values, dataset, model.dimensions, device, setup, speed)
-    disk = cost.disk(
-        model.dimensions,
-        setup,
-        checkpoints=int(settings["keep_checkpoints"]),
-        exports=project.exports,
-    )
+    kept = int(settings["keep_checkpoints"])
     demand = fit.Demand(
         model.dimensions,
         device,
         dataset["tokens_longest"],
         trainer=setup.trainer,
         tuning=setup.tuning,
-        disk=disk,
+        disk=cost.disk(model.dimensions, setup, checkpoints=kept, exports=project.exports),
         disk_free=disk_free,
         correction=correction,
     )
@@ -234,7 +239,7 @@ def resolve(
         peak_bytes=demand.peak(settings),
         seconds=seconds,
         joules=seconds * device.watts,
-        disk_bytes=disk,
+        disk_bytes=demand.disk,
         gate=fit.fit_gate(settings, demand, found),
     )
 

@@ -3,6 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """Which checkpoints stay, and when a run ends for want of progress.
+
+    Attributes:
+        newest: Checkpoints to keep.
+        best: Whether the best one is kept too, and is the result.
+        patience: Validations without a lower loss after which the run ends; 0 for never.
+    """
+
+    newest: int = 1
+    best: bool = False
+    patience: int = 0
 
 
 class Best:

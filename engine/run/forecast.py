@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
@@ -46,14 +47,19 @@ class Forecast:
         self._validations = validations
         self._saves = saves
         self._validation_work = validation_work
-        self._steps: list[tuple[float, float]] = []
+        self._known = _Sums()
+        self._cold: list[tuple[float, float]] = []
         self._validated: list[float] = []
         self._saved: list[float] = []
 
     def stepped(self, step: int, seconds: float) -> None:
         """Take what a step took, without validation and saving; steps count from 1."""
-        if 0 < step <= len(self._work):
-            self._steps.append((self._work[step - 1], seconds))
+        if not 0 < step <= len(self._work):
+            return
+        if len(self._cold) < _COLD:
+            self._cold.append((self._work[step - 1], seconds))
+        else:
+            self._known.add(self._work[step - 1], seconds)
 
     def validated(self, seconds: float) -> None:
         """Take what a validation took, answers to samples included."""
@@ -65,16 +71,14 @@ class Forecast:
 
     def left(self, step: int) -> Left:
         """Return what is left after a step; nothing is known before the first one."""
-        known = self._steps[_COLD:] or self._steps
-        if not known:
+        known = self._known if self._known.count else _Sums.of(self._cold)
+        if not known.count:
             return Left(math.nan, math.nan)
-        speed = sum(seconds for _, seconds in known) / sum(work for work, _ in known)
-        training = speed * self._left[min(step, len(self._work))]
-        guess = _FORWARD * speed * self._validation_work
+        training = known.speed * self._left[min(step, len(self._work))]
+        guess = _FORWARD * known.speed * self._validation_work
         validating = _each(self._validated, guess) * _after(self._validations, step)
         saving = _each(self._saved, 0.0) * _after(self._saves, step)
-        ahead = len(self._work) - step
-        error = training * _error(known, speed, ahead) + self._blind(step, guess)
+        error = training * known.error(len(self._work) - step) + self._blind(step, guess)
         return Left(training + validating + saving, error)
 
     def _blind(self, step: int, guess: float) -> float:
@@ -82,23 +86,54 @@ class Forecast:
         return 0.0 if self._validated else guess * _after(self._validations, step)
 
 
+class _Sums:
+    """Work and seconds of steps as sums: a long run's forecast costs what a short one's does."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._work = self._seconds = 0.0
+        self._squared = [0.0, 0.0, 0.0]  # of work, of work x seconds, of seconds
+
+    @classmethod
+    def of(cls, steps: Sequence[tuple[float, float]]) -> _Sums:
+        """Return the sums of some steps."""
+        sums = cls()
+        for work, seconds in steps:
+            sums.add(work, seconds)
+        return sums
+
+    def add(self, work: float, seconds: float) -> None:
+        """Take a step."""
+        self.count += 1
+        self._work += work
+        self._seconds += seconds
+        terms = (work * work, work * seconds, seconds * seconds)
+        self._squared = [old + new for old, new in zip(self._squared, terms, strict=True)]
+
+    @property
+    def speed(self) -> float:
+        """Seconds for each token."""
+        return self._seconds / self._work
+
+    def error(self, ahead: int) -> float:
+        """Return half the interval of the time of the steps ahead, as a share of it.
+
+        The standard error of a ratio of sums, and that of the sum of as many steps still to come.
+        """
+        if self.count < 2 or ahead < 1 or not self._seconds:
+            return 1.0
+        work, both, seconds = self._squared
+        residuals = seconds - 2 * self.speed * both + self.speed**2 * work
+        variance = max(0.0, residuals) / (self.count - 1)
+        mean = self._seconds / self.count
+        share = math.sqrt(variance * (1 / self.count + 1 / ahead)) / mean
+        return max(_LEAST, _LIKELY * share)
+
+
 def _each(seen: Sequence[float], otherwise: float) -> float:
     return statistics.fmean(seen) if seen else otherwise
 
 
 def _after(steps: Sequence[int], step: int) -> int:
-    return sum(1 for each in steps if each > step)
-
-
-def _error(known: Sequence[tuple[float, float]], speed: float, ahead: int) -> float:
-    """Half the interval of the time of the steps ahead, as a share of it.
-
-    The standard error of a ratio of sums, and that of the sum of as many steps still to come.
-    """
-    count = len(known)
-    if count < 2 or ahead < 1:
-        return 1.0
-    residuals = sum((seconds - speed * work) ** 2 for work, seconds in known) / (count - 1)
-    mean = statistics.fmean(seconds for _, seconds in known)
-    share = math.sqrt(residuals * (1 / count + 1 / ahead)) / mean if mean else 1.0
-    return max(_LEAST, _LIKELY * share)
+    """How many of the steps, which rise, come after one."""
+    return len(steps) - bisect_right(steps, step)

@@ -9,30 +9,28 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
+from engine.base.hardware import machine
 from engine.base.store import Store
+from engine.plan import fit, models
 from engine.plan import plan as plans
-from engine.plan.memory import Setup
+from engine.plan.device import choose
+from engine.plan.fit import Demand
 from engine.plan.plan import Plan
 from engine.plan.recipe import Scalar
 from engine.run.fit.request import changed
 
 _WHY = "The memory ran out."
-_LEAST_ROWS = {"kto": 2}  # its distance to the reference needs two answers
 
 
 def lighter(plan: Plan) -> dict[str, Scalar]:
-    """Return the next change that saves memory and keeps the effective batch; empty without one."""
-    setup = Setup.of(
-        {name: value.value for name, value in plan.values.items()}, plan.trainer, plan.tuning
-    )
-    if setup.budget or "micro_tokens" in plan.values:
-        whole = setup.micro_batch * setup.length
-        present = min(setup.budget or whole, whole)
-        if present > setup.length:
-            return {"micro_tokens": max(present // 2, setup.length)}
-    elif setup.micro_batch % 2 == 0 and setup.micro_batch > _LEAST_ROWS.get(plan.trainer, 1):
-        return {"micro_batch": setup.micro_batch // 2, "accumulation": 2 * setup.accumulation}
-    return {} if setup.gradient_checkpointing else {"gradient_checkpointing": True}
+    """Return the next change that saves memory, as a plan would have made it; empty without one.
+
+    The format of the base weights stays: what an adapter has learnt belongs to it.
+    """
+    device = choose(machine.read())
+    shape = models.find(plan.model).dimensions
+    demand = Demand(shape, device, 0, trainer=plan.trainer, tuning=plan.tuning)
+    return next(fit.lighter(plan.settings, frozenset({"quantization"}), demand), {})
 
 
 def record(store: Store, run_id: int, step: int, plan: Plan, change: Mapping[str, Scalar]) -> None:

@@ -19,10 +19,9 @@ from engine.data.chat.template import ChatTemplate
 from engine.plan import cost, models
 from engine.plan import plan as plans
 from engine.plan.device import ANY_GPU
-from engine.plan.memory import Setup
 from engine.plan.plan import Plan
 from engine.run import checkpoints, environment, launch, limits, metrics, relief, result
-from engine.run.best import Best
+from engine.run.best import Best, Keeping
 from engine.run.checkpoints import Checkpoint, Totals
 from engine.run.distributed import lead
 from engine.run.examples import Examples, tokenise
@@ -83,7 +82,7 @@ def _go_on(
     samples.rewind(work.store, run["id"], start)
     seen = views.of_run(plan, training, validation, asked, work.device)
     totals = last.totals if last else Totals()
-    watcher = Watcher(work, run["id"], folder, recorder, totals, seen)
+    watcher = Watcher(work, run["id"], folder, recorder, totals, seen, _keeping(plan))
     began = time.monotonic()
     try:
         trainer = build(plan, model_dir, folder, training, validation, watcher)
@@ -134,9 +133,7 @@ def _require_room(plan: Plan, folder: Path) -> None:
     Raises:
         TunesmithError: The disk is too full.
     """
-    setting = {name: value.value for name, value in plan.values.items()}
-    setup = Setup.of(setting, plan.trainer, plan.tuning)
-    needed = 2 * cost.checkpoint_bytes(models.find(plan.model).dimensions, setup)
+    needed = 2 * cost.checkpoint_bytes(models.find(plan.model).dimensions, plan.setup)
     if (free := disk.free(folder)) < needed:
         raise TunesmithError(
             f"A checkpoint and the next one take {needed / 1e6:.0f} MB of disk; "
@@ -212,7 +209,7 @@ def _best(work: Work, run: Row, plan: Plan, last: Checkpoint) -> Checkpoint:
     """Return the checkpoint that is the result: the last one, unless an earlier one was better."""
     validated = metrics.tail(work.store, run["id"], "validation_loss", 0)
     best = Best((point.step, point.value) for point in validated if point.value is not None)
-    if best.step is None or not best.waited or not _keeps_best(plan):
+    if best.step is None or not best.waited or not _keeping(plan).best:
         return last
     found = checkpoints.verified(checkpoints.path(last.path.parent, best.step))
     if found is None:
@@ -221,5 +218,11 @@ def _best(work: Work, run: Row, plan: Plan, last: Checkpoint) -> Checkpoint:
     return found
 
 
-def _keeps_best(plan: Plan) -> bool:
-    return bool("keep_best" in plan.values and plan["keep_best"])
+def _keeping(plan: Plan) -> Keeping:
+    """What a plan says of that; plans of older versions keep the last checkpoint only."""
+    said = plan.settings
+    return Keeping(
+        newest=int(said["keep_checkpoints"]),
+        best=bool(said.get("keep_best", False)),
+        patience=int(said.get("early_stopping", 0)),
+    )

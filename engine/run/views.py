@@ -28,9 +28,6 @@ class Views:
         flops: Operations that a token takes; 0 where the model is not known well enough.
         peak_flops: The device's peak in operations a second; 0 where it is not known.
         gauges: Read the board; on a CPU they show nothing.
-        keep: Checkpoints to keep.
-        keep_best: Whether the best checkpoint is kept too, and is the result.
-        patience: Validations without a lower loss after which the run ends; 0 for never.
     """
 
     forecast: Forecast
@@ -38,9 +35,6 @@ class Views:
     flops: float = 0.0
     peak_flops: float = 0.0
     gauges: Gauges = field(default_factory=lambda: Gauges("cpu"))
-    keep: int = 1
-    keep_best: bool = False
-    patience: int = 0
 
 
 def forecast(plan: Plan, training: Examples, validation: Examples) -> Forecast:
@@ -80,7 +74,6 @@ def of_run(
         held: The device that the job holds.
     """
     dimensions = models.find(plan.model).dimensions
-    setting = {name: value.value for name, value in plan.values.items()}
     flops = utilisation.flops_per_token(
         dimensions,
         tuning=plan.tuning,
@@ -95,7 +88,4 @@ def of_run(
         flops=flops if dimensions.exact else 0.0,
         gauges=Gauges(held),
         peak_flops=devices.choose(machine.read()).flops if gpu else 0.0,
-        keep=int(setting.get("keep_checkpoints", 1)),
-        keep_best=bool(setting.get("keep_best", False)),
-        patience=int(setting.get("early_stopping", 0)),
     )

@@ -19,12 +19,13 @@ from engine.base.hardware import disk
 from engine.base.work import Work
 from engine.run import checkpoints, memory, metrics, samples, utilisation
 from engine.run.alarms import Alarms
-from engine.run.best import Best
+from engine.run.best import Best, Keeping
 from engine.run.checkpoints import DiskFull, Totals
 from engine.run.heat import Heat
 from engine.run.metrics import Recorder
 from engine.run.views import Views
 
+_LAST = Keeping()
 _ROOM_SECONDS = 2.0
 _ROOM = 1.1  # times what a checkpoint takes, and
 _ROOM_BYTES = 4 << 20
@@ -48,13 +49,13 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
         folder: The folder of the run's checkpoints.
         recorder: Where the curves go.
         before: What the run had used when it was resumed.
-        views: What else is looked at, and which checkpoints stay.
+        views: What else is looked at.
+        keeping: Which checkpoints stay, and when the run ends.
 
     Attributes:
         tokens: Tokens trained on in this session; the trainer counts them.
         stopped: Whether the job was asked to stop or to pause.
         best: The best validation so far.
-        ended_early: Whether the validation loss had not fallen for so long that the run ended.
     """
 
     def __init__(
@@ -65,9 +66,10 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
         recorder: Recorder,
         before: Totals,
         views: Views,
+        keeping: Keeping = _LAST,
     ) -> None:
         self.tokens = 0
-        self.stopped = self.ended_early = False
+        self.stopped = False
         self.best = Best()
         self._work = work
         self._run_id = run_id
@@ -75,6 +77,8 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
         self._recorder = recorder
         self._before = before
         self._views = views
+        self._keeping = keeping
+        self._full = ""  # what was last said of a full disk
         self._asked = False
         self._polled = 0.0
 
@@ -190,9 +194,9 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
     def _judge(self, control: Any, step: int, loss: float) -> None:
         """Keep the checkpoint of a best validation; end a run that has not had one for long."""
         if self.best.take(step, loss):
-            control.should_save = control.should_save or self._views.keep_best
-        elif 0 < self._views.patience <= self.best.waited:
-            self.ended_early = control.should_training_stop = control.should_save = True
+            control.should_save = control.should_save or self._keeping.best
+        elif 0 < self._keeping.patience <= self.best.waited:
+            control.should_training_stop = control.should_save = True
             self._work.store.update("runs", self._run_id, {"steps": step})
             self._work.log(
                 f"step {step}: ends early, after {self.best.waited} validations without a lower "
@@ -214,21 +218,25 @@ class Watcher(TrainerCallback):  # type: ignore[misc]
         needed += _ROOM_BYTES
         room = f"room on the disk: {needed / 1e6:.0f} MB for {self._folder}"
         with suppress(TunesmithError):  # the store may lie on the same disk
-            self._work.log(f"{full.what} The run waits for room and goes on by itself.", "warning")
+            if self._full != full.what:  # a quota can refuse where the disk shows room
+                self._full = full.what
+                told = f"{full.what} The run waits for room and goes on by itself."
+                self._work.log(told, "warning")
             self._work.waits(room)
-        while disk.free(self._folder) < needed:
+        enough = False
+        while not enough:
             time.sleep(_ROOM_SECONDS)
             if self._work.requested() in ("stop", "pause"):
                 raise full
+            enough = disk.free(self._folder) >= needed
         with suppress(TunesmithError):
-            self._work.log("there is room again")
             self._work.waits(None)
 
     def on_save(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
         """Let older checkpoints go, now that the newer one is valid."""
         step = state.global_step
-        best = self.best.step if self._views.keep_best else None
-        checkpoints.prune(self._work.store, self._run_id, self._folder, self._views.keep, best)
+        best = self.best.step if self._keeping.best else None
+        checkpoints.prune(self._work.store, self._run_id, self._folder, self._keeping.newest, best)
         if self._asked:
             self._asked = False
             self._work.log(f"step {step}: checkpoint saved, as asked")

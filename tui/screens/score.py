@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from textual import on, work
+from textual import work
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
-from textual.screen import Screen
 
 from engine.base import jobs
 from engine.base.errors import TunesmithError
-from tui.feed import Broken, Fresh
 from tui.keys import bindings
 from tui.results import SHOWN, Changed, Reader, Results
 from tui.screens.ask import ask_why
+from tui.screens.followed import FollowedScreen
 from tui.screens.stage import NEVERTHELESS, gate_lines, job_lines, refused, run_header, submit
 from tui.widgets.canvas import Line, Lines, Part
 from tui.widgets.intervals import Measured, compared
@@ -23,9 +22,6 @@ from tui.widgets.keybar import KeyBar
 from tui.widgets.page import Page, keyed, wrapped
 from tui.widgets.table import Column, Entry, Table
 from tui.words import literal
-
-if TYPE_CHECKING:
-    from tui.app import TunesmithApp
 
 _COLUMNS = (
     Column("change", 8),
@@ -43,14 +39,13 @@ _ABOUT = (
 )
 
 
-class ScoreScreen(Screen[None]):
+class ScoreScreen(FollowedScreen[Results]):
     """The evaluation of one run.
 
     Args:
         run_id: The run.
     """
 
-    app: TunesmithApp
     PLACE = "score"
     BINDINGS = bindings("score")
     CSS = """
@@ -71,10 +66,7 @@ class ScoreScreen(Screen[None]):
     """
 
     def __init__(self, run_id: int) -> None:
-        super().__init__()
-        self.run_id = run_id
-        self.results: Results | None = None
-        self._reader = Reader(run_id)
+        super().__init__(run_id, Reader(run_id))
         self._shown = SHOWN[0]
 
     def compose(self) -> ComposeResult:
@@ -88,44 +80,10 @@ class ScoreScreen(Screen[None]):
                 yield Page(id="row-text")
         yield KeyBar()
 
-    def on_mount(self) -> None:
-        """Give the rows the keys."""
-        self.query_one(Table).focus()
-
-    def on_screen_resume(self) -> None:
-        """Follow the evaluation while the screen is shown."""
-        self.app.feed.watch(self, self._reader)
-
-    def on_screen_suspend(self) -> None:
-        """Rest while another screen lies above."""
-        self.app.feed.release(self)
-
-    def on_resize(self) -> None:
-        """Draw the lines for the new width."""
-        self._show()
-
-    @on(Fresh)
-    def take(self, message: Fresh) -> None:
-        """Show what the feed read."""
-        if isinstance(message.value, Results):
-            self.results = message.value
-            self._show()
-            self.refresh_bindings()
-
-    @on(Broken)
-    def complain(self, message: Broken) -> None:
-        """Say that the store could not be read."""
-        self.app.complain(message.error)
-
-    @on(Table.Moved)
-    def explain(self) -> None:
-        """Show the row under the cursor with all its answers."""
-        self._show_row()
-
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Show only the keys that do something now."""
         del parameters
-        found = self.results
+        found = self.look
         if action == "evaluate":
             return found is not None and not (found.job and found.job["state"] in jobs.OPEN)
         if action == "accept":
@@ -133,15 +91,6 @@ class ScoreScreen(Screen[None]):
         if action in ("filter", "expand", "export"):
             return found is not None and bool(found.table)
         return True
-
-    def action_move(self, rows: int) -> None:
-        """Move the cursor."""
-        self.query_one(Table).move(rows)
-
-    def action_page(self, pages: int) -> None:
-        """Move the cursor by a page."""
-        table = self.query_one(Table)
-        table.move(pages * table.page)
 
     def action_filter(self) -> None:
         """Show the next kind of rows."""
@@ -152,13 +101,9 @@ class ScoreScreen(Screen[None]):
         """Give the rows the whole screen, or the figures back."""
         self.toggle_class("-whole")
 
-    def action_back(self) -> None:
-        """Go back; an evaluation goes on."""
-        self.app.pop_screen()
-
     def action_copy_command(self) -> None:
         """Copy the command that shows the same, or that evaluates."""
-        done = self.results is not None and self.results.table
+        done = self.look is not None and self.look.table
         self.app.copy_command(f"{'show' if done else 'eval'} {self.run_id}")
 
     def action_export(self) -> None:
@@ -187,7 +132,7 @@ class ScoreScreen(Screen[None]):
         self.app.feed.look()
 
     def _show(self) -> None:
-        found = self.results
+        found = self.look
         if found is None:
             return
         width = self.app.size.width
@@ -197,11 +142,11 @@ class ScoreScreen(Screen[None]):
         self._show_rows()
 
     def _show_rows(self) -> None:
-        if self.results is None:
+        if self.look is None:
             return
-        rows = self.results.of(self._shown)
+        rows = self.look.of(self._shown)
         kinds = "  ".join(
-            f"{'▸ ' if kind == self._shown else ''}{len(self.results.of(kind)):,} {kind}"
+            f"{'▸ ' if kind == self._shown else ''}{len(self.look.of(kind)):,} {kind}"
             for kind in SHOWN
         )
         self.query_one("#rows").border_title = f"Rows: {kinds}"
@@ -210,9 +155,9 @@ class ScoreScreen(Screen[None]):
 
     def _show_row(self) -> None:
         key = self.query_one(Table).key
-        rows = self.results.changed if self.results else ()
+        rows = self.look.changed if self.look else ()
         row = next((row for row in rows if row.key == key), None)
-        fault = self.results.fault if self.results else ""
+        fault = self.look.fault if self.look else ""
         self.query_one("#row-text", Page).show(
             lambda width: _row(row, width) if row else wrapped(literal(fault), width, "bad")
         )

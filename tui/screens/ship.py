@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from textual import on, work
+from textual import work
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
-from textual.screen import Screen
 
 from engine.base import jobs
 from engine.base.errors import TunesmithError
 from engine.base.store import Row, Store
-from tui.feed import Broken, Fresh
 from tui.keys import bindings
 from tui.screens.ask import ask_why
+from tui.screens.followed import FollowedScreen
 from tui.screens.stage import (
     NEVERTHELESS,
     gate_lines,
@@ -33,9 +32,6 @@ from tui.widgets.keybar import KeyBar
 from tui.widgets.page import Page, keyed, verdict, wrapped
 from tui.widgets.table import Column, Entry, Table
 from tui.words import literal, size
-
-if TYPE_CHECKING:
-    from tui.app import TunesmithApp
 
 _COLUMNS = (
     Column("", 1),
@@ -96,14 +92,13 @@ class Reader:
         return look
 
 
-class ShipScreen(Screen[None]):
+class ShipScreen(FollowedScreen[Look]):
     """The artifacts of one run.
 
     Args:
         run_id: The run.
     """
 
-    app: TunesmithApp
     PLACE = "ship"
     BINDINGS = bindings("ship")
     CSS = """
@@ -119,10 +114,7 @@ class ShipScreen(Screen[None]):
     """
 
     def __init__(self, run_id: int) -> None:
-        super().__init__()
-        self.run_id = run_id
-        self.look: Look | None = None
-        self._reader = Reader(run_id)
+        super().__init__(run_id, Reader(run_id))
 
     def compose(self) -> ComposeResult:
         """Lay the screen out."""
@@ -131,40 +123,6 @@ class ShipScreen(Screen[None]):
         with VerticalScroll(id="about-scroll"):
             yield Page(id="file-about")
         yield KeyBar()
-
-    def on_mount(self) -> None:
-        """Give the files the keys."""
-        self.query_one(Table).focus()
-
-    def on_screen_resume(self) -> None:
-        """Follow the run's files while the screen is shown."""
-        self.app.feed.watch(self, self._reader)
-
-    def on_screen_suspend(self) -> None:
-        """Rest while another screen lies above."""
-        self.app.feed.release(self)
-
-    def on_resize(self) -> None:
-        """Draw the lines for the new width."""
-        self._show()
-
-    @on(Fresh)
-    def take(self, message: Fresh) -> None:
-        """Show what the feed read."""
-        if isinstance(message.value, Look):
-            self.look = message.value
-            self._show()
-            self.refresh_bindings()
-
-    @on(Broken)
-    def complain(self, message: Broken) -> None:
-        """Say that the store could not be read."""
-        self.app.complain(message.error)
-
-    @on(Table.Moved)
-    def explain(self) -> None:
-        """Tell all about the file under the cursor."""
-        self._show_about()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Show only the keys that do something now."""
@@ -183,14 +141,6 @@ class ShipScreen(Screen[None]):
         """The artifact under the cursor."""
         at = self.query_one(Table).key
         return next((f for f in self.look.files if f["id"] == at), None) if self.look else None
-
-    def action_move(self, rows: int) -> None:
-        """Move the cursor."""
-        self.query_one(Table).move(rows)
-
-    def action_back(self) -> None:
-        """Go back; an export goes on."""
-        self.app.pop_screen()
 
     def action_copy_path(self) -> None:
         """Copy where the file lies."""
@@ -235,9 +185,9 @@ class ShipScreen(Screen[None]):
         table = self.query_one(Table)
         table.styles.height = len(look.files) + 1
         table.show([Entry(f["id"], _cells(f)) for f in look.files])
-        self._show_about()
+        self._show_row()
 
-    def _show_about(self) -> None:
+    def _show_row(self) -> None:
         look, chosen = self.look, self.file
         if look is None:
             return

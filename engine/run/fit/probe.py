@@ -47,7 +47,7 @@ class _Gate:
     def __init__(self, work: Work, asked: Plan) -> None:
         self._work = work
         self._asked = asked
-        self._settings = {name: value.value for name, value in asked.values.items()}
+        self._settings = asked.settings
         self._demand = _demand(work.store, asked)
         self._limit = limits.present(asked.device)
         self._skipped = False

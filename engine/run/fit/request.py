@@ -11,7 +11,6 @@ from typing import Any, Self
 from engine.base import files
 from engine.base.store import Store
 from engine.plan import plan as plans
-from engine.plan.memory import Setup
 from engine.plan.plan import Plan
 from engine.plan.recipe import Scalar, Value
 
@@ -97,7 +96,5 @@ def changed(plan: Plan, change: Mapping[str, Scalar], whys: Mapping[str, str]) -
         **plan.values,
         **{name: Value(value, whys.get(name, "")) for name, value in change.items()},
     }
-    setup = Setup.of(
-        {name: value.value for name, value in values.items()}, plan.trainer, plan.tuning
-    )
-    return replace(plan, method=setup.method, values=values)
+    made = replace(plan, values=values)
+    return replace(made, method=made.setup.method)

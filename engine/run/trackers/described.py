@@ -58,7 +58,7 @@ class Described:
                 **about,
                 "dataset": plan.dataset_id,
                 "device": plan.device,
-                **{key: value.value for key, value in plan.values.items()},
+                **plan.settings,
                 "predicted_peak_bytes": plan.peak_bytes,
                 "predicted_seconds": plan.seconds,
             },
