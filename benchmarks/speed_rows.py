@@ -46,12 +46,35 @@ _OPENINGS = (
     "We wait for the sofa at {address}. Thanks, {name}",
 )
 _THINGS = ("sofa", "lamp", "kettle", "bicycle", "wardrobe", "printer", "mirror", "carpet", "desk")
-_SAID = (
-    "The {thing} arrived on the {day}th with a scratch that nobody could explain to me.",
-    "My neighbour {name} kept the {thing} for {day} days and then gave it to the wrong person.",
-    "I called {day} times about the {thing}, and {name} promised to ring back each time.",
-    "On the telephone {name} said that the {thing} would be repaired within {day} working days.",
-    "The {thing} is for my mother, who lives with {name} and is at home after {day} o'clock only.",
+_WORDS = """
+account afternoon answer apple autumn bakery basket battery beacon bicycle blanket bottle branch
+breakfast bridge bucket butter button cabin camera candle carpet ceiling cellar chimney circle
+clinic coffee corner cotton cousin cupboard curtain customer daughter dentist doctor document
+drawer driver engine evening factory farmer feather festival fiddle finger flower forest fountain
+friend furniture garage garden glass grandmother hammer harbour holiday hospital hotel island jacket
+journey kettle kitchen ladder lantern lawyer leather lemon letter library lobby machine manager
+market mattress meadow medicine mirror morning mountain neighbour needle newspaper notebook office
+orange oven paint painter paper parcel pavement pencil pepper photograph piano picture pillow pipe
+plate pocket police pond postman potato printer purse queue radio railway raincoat receipt river
+rope saddle salad school scissors season shelf shoulder signal sister sofa spring staircase station
+summer supper table tailor teacher telephone theatre ticket timber tower tractor train trousers
+umbrella uncle valley vegetable village violin visitor waiter wardrobe warehouse weather wedding
+wheel whistle window winter workshop
+""".split()  # noqa: SIM905 - words are read better as words
+_VERBS = """
+admired asked blamed borrowed broke brought called carried changed checked cleaned collected counted
+covered delivered described dropped emptied expected filled finished fixed forgot found kept left
+lifted lost measured mended missed moved noticed offered opened ordered packed painted pushed
+refused remembered repaired returned saved sent showed sold sorted stored touched wanted washed
+watched wrapped
+""".split()  # noqa: SIM905 - words are read better as words
+_TURNS = (
+    "{name} {verb} the {noun} near the {other}.",
+    "On day {day} the {noun} of {name} {verb} nobody, nor did the {other}.",
+    "After the {noun} I {verb} a {other} and {day} more.",
+    "Who {verb} the {noun}, the {other} or {name}?",
+    "My {noun} {verb} {day} times before the {other} came.",
+    "Without a {noun}, {name} says, no {other} is ever {verb}.",
 )
 
 
@@ -59,12 +82,12 @@ def make(number: int, *, long_share: float, seed: int = 7) -> list[dict[str, Any
     """Return rows as prompt and completion.
 
     Args:
-        number: Rows for the training; a quarter more are made for the other splits.
+        number: Rows for the training; a third more are made for the other splits.
         long_share: The share of letters of several hundred tokens; 0 makes rows of one length.
         seed: What they are drawn from.
     """
     chance = random.Random(seed)
-    total = round(number * 1.25)
+    total = round(number / 0.75)
     places = set(chance.sample(range(total), round(total * long_share)))
     return [_row(chance, long=place in places, equal=not long_share) for place in range(total)]
 
@@ -78,13 +101,18 @@ def _row(chance: random.Random, *, long: bool, equal: bool) -> dict[str, Any]:
     }
     address = f"{found['number']} {found['street']}, {found['code']} {found['town']}"
     said = [chance.choice(_OPENINGS).format(address=address, name=chance.choice(_NAMES))]
-    sentences = chance.randrange(24, 32) if long else 3 if equal else 0
+    sentences = chance.randrange(44, 60) if long else 3 if equal else 0
     said += [_sentence(chance) for _ in range(sentences)]
     chance.shuffle(said)
     return {"prompt": " ".join(said), "completion": json.dumps(found)}
 
 
 def _sentence(chance: random.Random) -> str:
-    return chance.choice(_SAID).format(
-        thing=chance.choice(_THINGS), name=chance.choice(_NAMES), day=chance.randrange(2, 29)
+    noun, other = chance.sample(_WORDS, 2)
+    return chance.choice(_TURNS).format(
+        noun=noun,
+        other=other,
+        verb=chance.choice(_VERBS),
+        name=chance.choice(_NAMES),
+        day=chance.randrange(2, 29),
     )

@@ -68,20 +68,15 @@ def _compare(kind: str, folder: Path, options: argparse.Namespace) -> None:
     (folder / "rows.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     ours = tunesmith(folder, options.set)
     task = _task(folder, ours.pop("run"))
-    shown = {"Tunesmith": ours}
+    _show(kind, "Tunesmith", ours, task)
+    rivals = {}
     if not options.without_trl:
-        shown["TRL, its defaults"] = speed_rivals.trl(task)
+        rivals["TRL, its defaults"] = speed_rivals.trl(task)
+        _show(kind, "TRL, its defaults", rivals["TRL, its defaults"], task)
     if options.llama_factory and kind == "mixed":
-        shown["LLaMA-Factory"] = speed_rivals.llama_factory(task, options.llama_factory)
-    for name, found in shown.items():
-        found["loss"] = _loss(task, found["adapter"])
-        speed = found["tokens"] / found["seconds"]
-        print(
-            f"| {kind} | {name} | {found['tokens']} | {found['seconds']:.0f} | {speed:.0f} "
-            f"| {found['peak'] / 1e9:.2f} | {found['loss']:.4f} |",
-            flush=True,
-        )
-    for name, found in list(shown.items())[1:]:
+        rivals["LLaMA-Factory"] = speed_rivals.llama_factory(task, options.llama_factory)
+        _show(kind, "LLaMA-Factory", rivals["LLaMA-Factory"], task)
+    for name, found in rivals.items():
         faster = (ours["tokens"] / ours["seconds"]) / (found["tokens"] / found["seconds"])
         peak, loss = ours["peak"] / found["peak"], ours["loss"] / found["loss"] - 1
         print(
@@ -89,6 +84,17 @@ def _compare(kind: str, folder: Path, options: argparse.Namespace) -> None:
             f"loss {loss:+.1%}",
             flush=True,
         )
+
+
+def _show(kind: str, name: str, found: dict[str, Any], task: speed_rivals.Task) -> None:
+    """Compute the loss, and print a trainer's line."""
+    found["loss"] = _loss(task, found["adapter"])
+    print(
+        f"| {kind} | {name} | {found['tokens']} | {found['seconds']:.0f} "
+        f"| {found['tokens'] / found['seconds']:.0f} | {found['peak'] / 1e9:.2f} "
+        f"| {found['loss']:.4f} |",
+        flush=True,
+    )
 
 
 def tunesmith(folder: Path, settings: list[str]) -> dict[str, Any]:

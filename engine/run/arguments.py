@@ -14,7 +14,12 @@ from engine.plan import models
 from engine.plan.memory import PLAIN_LENGTH
 from engine.plan.plan import Plan
 from engine.run import pieces
+from engine.run.examples import Examples
 from engine.run.order import Order
+
+OWN_ATTENTION = "tunesmith"  # engine.run.attention, which is not loaded here
+_OWN_ATTENTION = frozenset({"llama", "qwen2", "qwen3"})  # held against the library's own by a test
+_LEAST_PREFIX = 8  # tokens; a shorter one is not worth the laying out
 
 _TABLES = ("embed_tokens", "lm_head")  # the names that nearly all architectures give them
 
@@ -110,16 +115,33 @@ def weights(desirable: float, undesirable: float, good: int, bad: int) -> tuple[
 
 
 def attention(plan: Plan, longest: int) -> str:
-    """Return the attention to load; on a CPU the plain one is faster than the fused for short rows.
+    """Return the attention to load: on a CPU our own where the architecture was tried with it.
+
+    Elsewhere on a CPU the plain one is faster than the fused for short rows.
 
     Args:
         plan: Says where it runs, and whether rows are packed.
         longest: Tokens of the longest row.
     """
-    packing = bool(laid(plan).get("packing"))
     if plan.device != "cpu":
-        return "flash_attention_2" if packing and find_spec("flash_attn") else "sdpa"
-    return "eager" if longest <= PLAIN_LENGTH and not packing else "sdpa"
+        return "flash_attention_2" if packing(plan) and find_spec("flash_attn") else "sdpa"
+    if packing(plan):
+        return "sdpa"
+    if models.find(plan.model).dimensions.kind in _OWN_ATTENTION:
+        return OWN_ATTENTION
+    return "eager" if longest <= PLAIN_LENGTH else "sdpa"
+
+
+def prefix(plan: Plan, training: Examples) -> int:
+    """Return the tokens at the beginning of all rows that a piece computes once; 0 for none.
+
+    Args:
+        plan: Says where it runs, what is trained, and whether rows are packed.
+        training: The training rows.
+    """
+    shares = plan.trainer == "sft" and attention(plan, 0) == OWN_ATTENTION
+    found = training.prefix if shares else 0
+    return found if found >= _LEAST_PREFIX else 0
 
 
 def adapter(
@@ -158,18 +180,32 @@ def order(plan: Plan, lengths: Sequence[int]) -> Order:
     return Order(lengths, plan["micro_batch"], plan["seed"], grouped=grouped)
 
 
-def cut(plan: Plan) -> pieces.Cut:
-    """Return the function that cuts a micro-batch into pieces, told the tokens of its rows."""
+def fuses(plan: Plan) -> bool:
+    """Return whether adapted linear maps compute in one operation (`engine.run.lora`).
+
+    On a GPU that was not measured yet; a base in four bits has maps of its own.
+    """
+    return plan.device == "cpu" and plan.tuning == "lora" and not plan.quantised
+
+
+def cut(plan: Plan, prefix: int = 0) -> pieces.Cut:
+    """Return the function that cuts a micro-batch into pieces, told the tokens of its rows.
+
+    Args:
+        plan: Every setting.
+        prefix: Tokens that all rows begin with, which a piece computes once.
+    """
     budget: int = plan["micro_tokens"] if "micro_tokens" in plan.values else 0
     if "sharding" in plan.values and plan["sharding"] == "fsdp2":
         budget = 0  # every process must go through the layers as often as the others
-    packing = bool(laid(plan).get("packing"))
-    return partial(pieces.cut, budget=budget, device=plan.device, packing=packing)
+    return partial(
+        pieces.cut, budget=budget, device=plan.device, packing=packing(plan), prefix=prefix
+    )
 
 
-def laid(plan: Plan) -> dict[str, bool]:
-    """Return how the rows of a piece are laid out, where the plan's trainer can choose."""
-    return {"packing": bool(plan["packing"])} if "packing" in plan.values else {}
+def packing(plan: Plan) -> bool:
+    """Return whether the rows of a piece lie end to end."""
+    return "packing" in plan.values and bool(plan["packing"])
 
 
 def _targets(text: str) -> str | list[str]:

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
 from engine.base import ranks
 from engine.plan.plan import Plan
-from engine.run import arguments
+from engine.run import arguments, attention
 
 
 def load(plan: Plan, folder: Path, longest: int) -> Any:
@@ -30,6 +30,8 @@ def load(plan: Plan, folder: Path, longest: int) -> Any:
         "dtype": dtype,
         "attn_implementation": arguments.attention(plan, longest),
     }
+    if options["attn_implementation"] == attention.NAME:
+        attention.register()
     place = "cpu" if plan.device == "cpu" else f"cuda:{ranks.local()}"
     if plan.quantised:
         quantised = BitsAndBytesConfig(

@@ -80,25 +80,28 @@ class Cutter:
         size: Rows of a micro-batch.
         cut: Cuts a micro-batch, told the tokens of its rows.
         packing: Whether the rows of a piece lie end to end.
+        prefix: Tokens that all rows begin with, which a piece computes once.
     """
 
-    def __init__(self, size: int, cut: pieces.Cut, *, packing: bool) -> None:
+    def __init__(self, size: int, cut: pieces.Cut, *, packing: bool, prefix: int = 0) -> None:
         self._size = size
         self._pieces = cut
         self._packing = packing
+        self._prefix = prefix
 
     @classmethod
-    def of(cls, plan: Plan) -> Cutter:
-        """Return the one of a plan."""
-        packing = bool(arguments.laid(plan).get("packing"))
-        return cls(plan["micro_batch"], arguments.cut(plan), packing=packing)
+    def of(cls, plan: Plan, training: Examples) -> Cutter:
+        """Return the one of a plan and its training rows."""
+        packing, prefix = arguments.packing(plan), arguments.prefix(plan, training)
+        cut = arguments.cut(plan, prefix)
+        return cls(plan["micro_batch"], cut, packing=packing, prefix=prefix)
 
     def batch(self, rows: Sequence[Size], chosen: Sequence[int]) -> Batch:
         """Return one micro-batch of the rows that were chosen."""
         lengths = [rows[row].tokens for row in chosen]
         parts = []
         for piece in self._pieces(lengths):
-            padded = pieces.width(lengths, piece, packing=self._packing)
+            padded = pieces.width(lengths, piece, packing=self._packing, prefix=self._prefix)
             answers = sum(rows[chosen[place]].answers for place in piece)
             parts.append(Piece(len(piece), padded, answers))
         padded, answers = (sum(part[at] for part in parts) for at in (1, 2))
@@ -117,7 +120,8 @@ def of_run(plan: Plan, training: Examples) -> Iterator[list[Batch]]:
         plan: Its steps, batches, order and pieces.
         training: The training rows.
     """
-    rows, order, cutter = sizes(training), arguments.order(plan, training.lengths), Cutter.of(plan)
+    rows, cutter = sizes(training), Cutter.of(plan, training)
+    order = arguments.order(plan, training.lengths)
     together, left = int(plan["accumulation"]), int(plan["steps"])
     for epoch in count():
         order.set_epoch(epoch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from itertools import chain
+from itertools import chain, takewhile
 from typing import Any, NamedTuple
 
 from engine.base.errors import TunesmithError
@@ -34,6 +34,23 @@ class Examples(NamedTuple):
     def lengths(self) -> list[int]:
         """Tokens of each row; of a pair those of the longer half."""
         return [_length(row) for row in self.rows]
+
+    @property
+    def prefix(self) -> int:
+        """Tokens that all rows share at their beginning; neither they nor the next one are learnt.
+
+        The next one stays with its row: it predicts the row's own first answer token.
+        """
+        if not self.rows or "labels" not in self.rows[0]:
+            return 0
+        ids = [row["input_ids"] for row in self.rows]
+        outermost = zip(min(ids), max(ids), strict=False)  # what these two share, all between do
+        shared = len(list(takewhile(lambda pair: pair[0] == pair[1], outermost)))
+        unlearnt = min(
+            next((place for place, label in enumerate(row["labels"]) if label != IGNORED), 0)
+            for row in self.rows
+        )
+        return max(0, min(shared, unlearnt - 1))
 
 
 def tokenise(

@@ -19,7 +19,7 @@ Cut = Callable[[Sequence[int]], list[list[int]]]
 PASS_TOKENS = {"cpu": 150, "gpu": 1024}
 
 
-def padded(lengths: Sequence[int], budget: int, device: str) -> list[list[int]]:
+def padded(lengths: Sequence[int], budget: int, device: str, prefix: int = 0) -> list[list[int]]:
     """Return the cut with the least work: the numbers of the rows of each piece.
 
     Args:
@@ -27,6 +27,7 @@ def padded(lengths: Sequence[int], budget: int, device: str) -> list[list[int]]:
         budget: Tokens of a piece at most, padding included; a longer row is a piece by itself. 0
             for no limit, and then nothing is cut.
         device: `cpu`, or `gpu0` and so on.
+        prefix: Tokens that all rows begin with, which a piece computes once.
     """
     rows = sorted(range(len(lengths)), key=lambda row: (-lengths[row], row))
     if not budget:
@@ -38,10 +39,11 @@ def padded(lengths: Sequence[int], budget: int, device: str) -> list[list[int]]:
         """The least work for the rows from `start` on, and where the next piece begins."""
         if start == len(rows):
             return 0, start
-        width = lengths[rows[start]]
-        most = max(1, budget // max(1, width))
+        rest = max(1, lengths[rows[start]] - prefix)
+        most = max(1, (budget - prefix) // rest)
         ends = range(start + 1, min(len(rows), start + most) + 1)
-        return min((overhead + (end - start) * width + best(end)[0], -end) for end in ends)
+        cost = overhead + prefix
+        return min((cost + (end - start) * rest + best(end)[0], -end) for end in ends)
 
     found, start = [], 0
     while start < len(rows):
@@ -73,12 +75,14 @@ def packed(lengths: Sequence[int], budget: int) -> list[list[int]]:
     return [sorted(found) for found in bins]
 
 
-def width(lengths: Sequence[int], rows: Sequence[int], *, packing: bool) -> int:
+def width(lengths: Sequence[int], rows: Sequence[int], *, packing: bool, prefix: int = 0) -> int:
     """Return the tokens that a piece computes: end to end, or padded to its longest row."""
     chosen = [lengths[row] for row in rows]
-    return sum(chosen) if packing else len(chosen) * max(chosen)
+    return sum(chosen) if packing else prefix + len(chosen) * (max(chosen) - prefix)
 
 
-def cut(lengths: Sequence[int], budget: int, device: str, *, packing: bool) -> list[list[int]]:
+def cut(
+    lengths: Sequence[int], budget: int, device: str, *, packing: bool, prefix: int = 0
+) -> list[list[int]]:
     """Return the pieces of a micro-batch as a plan's settings want them; see above."""
-    return packed(lengths, budget) if packing else padded(lengths, budget, device)
+    return packed(lengths, budget) if packing else padded(lengths, budget, device, prefix)

@@ -49,6 +49,7 @@ def export(store: Store, project: Project, plan: Plan, folder: Path) -> list[Pat
         "data/train.jsonl": _lines(training),
         "data/validation.jsonl": _lines(validation),
         "order.json": json.dumps(_order(plan, training)),
+        **{f"{module}.py": _copied(module) for module in _modules(plan)},
     }
     for name, text in written.items():
         files.write_text(folder / name, text)
@@ -65,6 +66,16 @@ def _examples(store: Store, project: Project, plan: Plan) -> tuple[Examples, Exa
         for split in ("train", "validation")
     ]
     return made[0], made[1]
+
+
+def _modules(plan: Plan) -> list[str]:
+    """Our own modules that the script loads; they need nothing else of ours."""
+    own = arguments.attention(plan, 0) == arguments.OWN_ATTENTION
+    return ["attention"] * own + ["lora"] * arguments.fuses(plan)
+
+
+def _copied(module: str) -> str:
+    return Path(__file__).with_name(f"{module}.py").read_text(encoding="utf-8")
 
 
 def _script(project: Project, plan: Plan, training: Examples, *, validates: bool) -> str:
@@ -95,6 +106,9 @@ def _script(project: Project, plan: Plan, training: Examples, *, validates: bool
         dtype="bfloat16" if plan["precision"] == "bf16" else "float32",
         attention=arguments.attention(plan, max(training.lengths)),
         own_loss=OWN_LOSS_LOGITS if own_loss else 0,
+        own_attention="attention" in _modules(plan),
+        fused=arguments.fuses(plan),
+        prefix=arguments.prefix(plan, training),
         adapter=arguments.adapter(plan) if plan.tuning == "lora" else {},
         arguments=told,
         threads=plan["threads"],

@@ -18,7 +18,7 @@ from transformers import AutoTokenizer
 from transformers.utils import logging
 
 from engine.plan.plan import Plan
-from engine.run import arguments, base_model
+from engine.run import arguments, base_model, lora
 from engine.run.distributed import spread
 from engine.run.examples import Examples
 from engine.run.trainers import dpo, kto, orpo, sft
@@ -64,10 +64,11 @@ def build(
         **arguments.of_trainer(plan, train.rows),
         **spread.arguments(plan),
     }
-    return kind(
+    prefix = arguments.prefix(plan, train)
+    made = kind(
         order=arguments.order(plan, lengths),
-        cut=arguments.cut(plan),
-        **arguments.laid(plan),
+        cut=arguments.cut(plan, prefix),
+        **_laid(plan, prefix),
         watcher=watcher,
         model=model,
         args=kind.CONFIG(output_dir=str(folder), **told),
@@ -76,3 +77,13 @@ def build(
         processing_class=tokenizer,
         peft_config=base_model.adapter(plan, model),
     )
+    if arguments.fuses(plan):
+        lora.fuse(made.model)
+    return made
+
+
+def _laid(plan: Plan, prefix: int) -> dict[str, Any]:
+    """How the rows of a piece are laid out, where the plan's trainer can choose."""
+    if "packing" not in plan.values:
+        return {}
+    return {"packing": arguments.packing(plan), "prefix": prefix}

@@ -49,7 +49,7 @@ def forecast(plan: Plan, training: Examples, validation: Examples) -> Forecast:
         done = [work(step) for step in batches.of_run(plan, training)]
     else:
         done = [1.0] * steps
-    cutter = batches.Cutter.of(plan)
+    cutter = batches.Cutter.of(plan, training)
     held_out = cutter.batches(batches.sizes(validation), range(len(validation.rows)))
     return Forecast(
         done,

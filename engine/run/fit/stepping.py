@@ -85,7 +85,7 @@ def _measure(request: Request, began: float) -> dict[str, Any]:
     training, validation = _examples(request, store, plan)
     looked = time.monotonic()
     batches = [batch for step in of_run(plan, training) for batch in step]
-    held_out = Cutter.of(plan).batches(sizes(validation), range(len(validation.rows)))
+    held_out = Cutter.of(plan, training).batches(sizes(validation), range(len(validation.rows)))
     course = Course(batches, plan["micro_batch"], min(2, plan["accumulation"]))
     tested, growth = _tested(held_out), Growth(batches)
     began += time.monotonic() - looked  # the run has no need of this

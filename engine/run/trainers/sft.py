@@ -9,8 +9,11 @@ import torch
 from trl import SFTConfig, SFTTrainer
 
 from engine.plan.memory import OWN_LOSS_LOGITS
+from engine.run import attention
 from engine.run.examples import IGNORED
 from engine.run.trainers.followed import Followed
+
+_TOKENS = "tokens"  # of a piece's rows
 
 
 class Trainer(Followed, SFTTrainer):  # type: ignore[misc]
@@ -18,27 +21,38 @@ class Trainer(Followed, SFTTrainer):  # type: ignore[misc]
 
     Args:
         packing: Whether the rows of a piece lie end to end in one sequence without padding.
+        prefix: Tokens that all training rows begin with, which a piece computes once; 0 for none.
         options: Those of `Followed`, and TRL's own.
     """
 
     CONFIG: ClassVar[Any] = SFTConfig
 
-    def __init__(self, *, packing: bool = False, **options: Any) -> None:
+    def __init__(self, *, packing: bool = False, prefix: int = 0, **options: Any) -> None:
         super().__init__(**options)
         self._packing = packing
+        self._prefix = prefix if prefix and attention.can_share(self.model) else 0
 
     def pieces(self, inputs: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return the parts of a micro-batch; each counts what it adds to the loss of all."""
         lengths = inputs["attention_mask"].sum(dim=1).tolist()
-        lay = _end_to_end if self._packing else _trimmed
-        return [lay(inputs, rows, lengths) for rows in self._cut(lengths)]
+        return [
+            {**self._laid(inputs, rows, lengths), _TOKENS: sum(lengths[row] for row in rows)}
+            for rows in self._cut(lengths)
+        ]
+
+    def _laid(
+        self, inputs: Mapping[str, Any], rows: list[int], lengths: list[int]
+    ) -> dict[str, Any]:
+        if self._packing:
+            return _end_to_end(inputs, rows, lengths)
+        some = _trimmed(inputs, rows, lengths)
+        told = some["input_ids"], some["labels"], [lengths[row] for row in rows], self._prefix
+        return attention.lay(*told) if attention.alike(*told) else some
 
     def count(self, model: Any, inputs: Any) -> None:
-        """Count a piece's tokens; one that is packed has no padding and no mask."""
-        if self._packing and model.training:
-            self._watcher.tokens += inputs["input_ids"].numel()
-        else:
-            super().count(model, inputs)
+        """Count a piece's tokens, those of a shared prefix for each of its rows."""
+        if model.training:
+            self._watcher.tokens += inputs.get(_TOKENS, 0)
 
     def compute_loss(
         self,
@@ -56,14 +70,16 @@ class Trainer(Followed, SFTTrainer):  # type: ignore[misc]
         wanted = labels[:, 1:]
         counted = wanted != IGNORED
         answers = int(counted.sum())
+        self.count(model, inputs)
+        inputs = {name: value for name, value in inputs.items() if name != _TOKENS}
         if (
             labels.device.type != "cpu"
             or answers * self.model.config.get_text_config().vocab_size > OWN_LOSS_LOGITS
         ):
-            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        self.count(model, inputs)
+            library = super(Followed, self).compute_loss  # what comes between would count again
+            return library(model, inputs, return_outputs, num_items_in_batch)
         scores = model(
-            **{name: value for name, value in inputs.items() if name != "labels"},
+            **_unmasked(inputs),
             logits_to_keep=torch.nn.functional.pad(counted, (0, 1)),
             use_cache=False,
         ).logits
@@ -92,6 +108,12 @@ class Trainer(Followed, SFTTrainer):  # type: ignore[misc]
                 for piece, count in zip(pieces, counts, strict=True)
             ]
         return (torch.stack(losses).sum() / max(1, sum(counts))).detach(), None, None
+
+
+def _unmasked(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a model takes; padding on the right needs no mask, since none looks ahead."""
+    left_out = {"labels"} if inputs.get("rows") else {"labels", "attention_mask"}
+    return {name: value for name, value in inputs.items() if name not in left_out}
 
 
 def _trimmed(inputs: Mapping[str, Any], rows: list[int], lengths: list[int]) -> dict[str, Any]:

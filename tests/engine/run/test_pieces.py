@@ -23,15 +23,20 @@ def lengths_of(seed):
 
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("device", ["cpu", "gpu0"])
-def test_the_padded_cut_is_the_cheapest_of_all(seed, device):
+@pytest.mark.parametrize("prefix", [0, 2])
+def test_the_padded_cut_is_the_cheapest_of_all(seed, device, prefix):
     lengths, budget = lengths_of(seed), 400
-    found = pieces.padded(lengths, budget, device)
+    found = pieces.padded(lengths, budget, device, prefix)
     assert sorted(itertools.chain(*found)) == list(range(len(lengths)))
-    assert all(pieces.width(lengths, piece, packing=False) <= budget for piece in found)
+
+    def width(part):
+        return pieces.width(lengths, part, packing=False, prefix=prefix)
+
+    assert all(width(piece) <= budget for piece in found)
     overhead = pieces.PASS_TOKENS["cpu" if device == "cpu" else "gpu"]
 
     def cost(parts):
-        return sum(overhead + pieces.width(lengths, part, packing=False) for part in parts)
+        return sum(overhead + width(part) for part in parts)
 
     by_length = sorted(range(len(lengths)), key=lengths.__getitem__)
     every = []
@@ -39,7 +44,7 @@ def test_the_padded_cut_is_the_cheapest_of_all(seed, device):
         parts = [[by_length[0]]]
         for row, new in zip(by_length[1:], marks, strict=True):
             parts.append([row]) if new else parts[-1].append(row)
-        if all(pieces.width(lengths, part, packing=False) <= budget for part in parts):
+        if all(width(part) <= budget for part in parts):
             every.append(cost(parts))
     assert cost(found) == min(every)
 

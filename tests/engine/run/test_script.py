@@ -8,13 +8,14 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import chain
 
 import pytest
 import yaml
 
 from engine.plan import plan as plans
 from engine.plan import recipe
-from engine.run import launch, metrics, script
+from engine.run import arguments, launch, metrics, script
 from tests.engine.run import small
 from tests.engine.run.conftest import SHORT
 
@@ -96,14 +97,16 @@ def test_the_script_needs_no_tunesmith_and_stands_beside_its_plan(
 ):
     plan, project = planned(bench, datasets, tiny, name)
     written = script.export(bench.store, project, plan, tmp_path)
+    ours = {"attention", "lora"} if arguments.fuses(plan) else {"attention"}
     assert {str(path.relative_to(tmp_path)) for path in written} == {
         *("train.py", "requirements.txt", "order.json", "plan.yaml"),
+        *(f"{module}.py" for module in ours),
         *("data/train.jsonl", "data/validation.jsonl", "training-plan.md", "eval-plan.md"),
     }
-    source = (tmp_path / "train.py").read_text()
+    sources = [path.read_text() for path in written if path.suffix == ".py"]
     imported = {
         name.split(".")[0]
-        for node in ast.walk(ast.parse(source))
+        for node in chain.from_iterable(ast.walk(ast.parse(source)) for source in sources)
         for name in (
             [alias.name for alias in node.names]
             if isinstance(node, ast.Import)
@@ -115,5 +118,5 @@ def test_the_script_needs_no_tunesmith_and_stands_beside_its_plan(
     asked_for = {
         line.split("==")[0] for line in (tmp_path / "requirements.txt").read_text().splitlines()
     }
-    assert imported - set(sys.stdlib_module_names) <= asked_for
+    assert imported - set(sys.stdlib_module_names) - ours <= asked_for
     assert yaml.safe_load((tmp_path / "plan.yaml").read_text())
