@@ -104,11 +104,11 @@ def llama_factory(task: Task, command: Path) -> dict[str, Any]:
         "report_to": "none",
         "logging_steps": 1,
     }
-    (place / "told.json").write_text(json.dumps(told))
+    (place / "told.yaml").write_text(json.dumps(told))  # JSON is YAML; its JSON reader fails
     log = place / "log.txt"
     with log.open("w") as sink:
         process = subprocess.Popen(
-            [command, "train", place / "told.json"],
+            [command, "train", place / "told.yaml"],
             stdout=sink,
             stderr=subprocess.STDOUT,
             env={**os.environ, "HF_HUB_OFFLINE": "1", "USE_MODELSCOPE_HUB": "0"},
