@@ -50,9 +50,11 @@ class Trainer(Followed, SFTTrainer):  # type: ignore[misc]
         return attention.lay(*told) if attention.alike(*told) else some
 
     def count(self, model: Any, inputs: Any) -> None:
-        """Count a piece's tokens, those of a shared prefix for each of its rows."""
-        if model.training:
-            self._watcher.tokens += inputs.get(_TOKENS, 0)
+        """Count a piece's tokens, those of a shared prefix for each row; or a whole batch's."""
+        if _TOKENS not in inputs:
+            super().count(model, inputs)
+        elif model.training:
+            self._watcher.tokens += inputs[_TOKENS]
 
     def compute_loss(
         self,
