@@ -168,6 +168,8 @@ class FullDisk(Harm):
 
 
 def _failed_at(row: Row) -> str:
+    if row["state"] in jobs.OPEN:
+        return "a checkpoint's writing; the run waits for room"
     if "checkpoint" in (row["error"] or ""):
         return "a checkpoint's writing"
     if "runs.db" in (row["error"] or ""):
@@ -201,6 +203,7 @@ class LittleMemory(Harm):
             process.rlimit(psutil.RLIMIT_DATA, (used // 4, used // 4))
         row = self.bench.wait(job)
         if self._kernel:
+            process.wait(30)  # a group with someone in it stays
             self._group.rmdir()
         if row["state"] == "done":
             raise Unharmed
