@@ -30,7 +30,7 @@ HEARTBEAT_SECONDS = 2.0
 SILENCE_SECONDS = 15.0
 WORKER = (sys.executable, "-P", "-m", "engine.worker")
 # What a training frees it takes again at the next step: the C library keeps it, in huge pages.
-# Without that, page faults take a tenth of a step on a CPU (docs/training.md).
+# Without that, page faults take 7 to 18 % of a step on a CPU (docs/training.md).
 _MALLOC = ":".join(
     (
         "glibc.malloc.hugetlb=1",

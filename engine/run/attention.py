@@ -69,7 +69,7 @@ def lay(
     """
     width = max(lengths)
     rest = slice(prefix, width)
-    places = torch.arange(width, device=ids.device)
+    places = torch.arange(width)
     return {
         "input_ids": torch.cat([ids[0, :prefix], ids[:, rest].flatten()])[None],
         "labels": torch.nn.functional.pad(labels[:, rest].flatten(), (prefix, 0), value=IGNORED)[
@@ -77,7 +77,7 @@ def lay(
         ],
         "position_ids": torch.cat([places[:prefix], places[rest].repeat(len(ids))])[None],
         # four dimensions: Transformers hands it on as it is
-        "attention_mask": torch.ones((1, 1, 1, 1), dtype=torch.bool, device=ids.device),
+        "attention_mask": torch.ones((1, 1, 1, 1), dtype=torch.bool),
         "prefix": prefix,
         "rows": len(ids),
     }
@@ -129,14 +129,25 @@ def _one(
     mask: torch.Tensor | None,
     **options: Any,
 ) -> torch.Tensor:
-    """Return (batch, queries, heads, width of a head)."""
-    fused = query.device.type != "cpu" or not torch.is_grad_enabled() or options.get("dropout")
-    if mask is not None and not fused and key.shape[2] <= _PLAIN:
+    """Return (batch, queries, heads, width of a head), by what is quickest for it.
+
+    Only the fused kernel's backward pass is slow; padded rows with a mask, and dropout, are the
+    library's affair.
+    """
+    learns = torch.is_grad_enabled() and not options.get("dropout")
+    if learns and mask is None:
+        return _blocks(query, key, value, options.get("scaling"))
+    if learns and key.shape[2] <= _PLAIN:
         return _library(module, query, key, value, mask, **options)
-    if mask is not None or fused:
-        if mask is None and query.shape[2] < key.shape[2] and query.shape[2] > 1:
-            mask = _allowed(query.shape[2], key.shape[2], query.device)
-        return sdpa_attention_forward(module, query, key, value, mask, **options)[0]
+    if mask is None and 1 < query.shape[2] < key.shape[2]:
+        mask = _allowed(query.shape[2], key.shape[2])
+    return sdpa_attention_forward(module, query, key, value, mask, **options)[0]
+
+
+def _blocks(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float | None
+) -> torch.Tensor:
+    """Return causal attention, block of queries after block, each with the keys it may see."""
     groups = query.shape[1] // key.shape[1]
     key, value = (states.repeat_interleave(groups, dim=1) for states in (key, value))
     before = key.shape[2] - query.shape[2]
@@ -144,7 +155,7 @@ def _one(
     for start in range(0, query.shape[2], _BLOCK):
         block = query[:, :, start : start + _BLOCK]
         seen = before + start + block.shape[2]
-        found.append(_plain(block, key[:, :, :seen], value[:, :, :seen], options.get("scaling")))
+        found.append(_plain(block, key[:, :, :seen], value[:, :, :seen], scaling))
     return torch.cat(found, dim=2).transpose(1, 2)
 
 
@@ -165,13 +176,13 @@ def _plain(
 
 @lru_cache(maxsize=64)
 def _bias(queries: int, keys: int, dtype: torch.dtype) -> torch.Tensor:
-    forbidden = ~_allowed(queries, keys, torch.device("cpu"))
+    forbidden = ~_allowed(queries, keys)
     return torch.zeros((queries, keys), dtype=dtype).masked_fill(forbidden, float("-inf"))
 
 
-def _allowed(queries: int, keys: int, device: torch.device) -> torch.Tensor:
+def _allowed(queries: int, keys: int) -> torch.Tensor:
     """Return which keys each of the last queries may see, (queries, keys)."""
-    return torch.ones((queries, keys), dtype=torch.bool, device=device).tril(keys - queries)
+    return torch.ones((queries, keys), dtype=torch.bool).tril(keys - queries)
 
 
 def _library(
